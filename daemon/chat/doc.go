@@ -1,0 +1,2 @@
+// Package chat is the long-polling chat. (Not built yet: it has no routes.)
+package chat

@@ -1,0 +1,3 @@
+// Package framebuffer paints frames to a Linux framebuffer without a browser, for
+// boards too small for one.
+package framebuffer

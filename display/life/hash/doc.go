@@ -1,0 +1,2 @@
+// Package hash is HashLife: unbounded universes at astronomic generations.
+package hash

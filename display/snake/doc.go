@@ -1,0 +1,2 @@
+// Package snake is the game of Snake as a pure state machine.
+package snake

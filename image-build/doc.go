@@ -1,0 +1,3 @@
+// Package imagebuild turns a recipe into packages, a root file system, a flashable
+// image, and the proof that it boots.
+package imagebuild

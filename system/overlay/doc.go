@@ -1,0 +1,2 @@
+// Package overlay switches the optional read-only root overlay.
+package overlay

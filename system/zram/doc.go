@@ -1,0 +1,2 @@
+// Package zram plans, applies and reports compressed swap in RAM.
+package zram

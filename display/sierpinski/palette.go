@@ -75,7 +75,8 @@ func newTones(s Settings, n int) tones {
 // SetDay changes between the day and the night palette.
 func (t *tones) SetDay(day bool) { t.day = day }
 
-func (t *tones) step() {
+// drift advances the drift of hue by a tick.
+func (t *tones) drift() {
 	if t.ticks++; t.ticks == driftTicks {
 		t.ticks = 0
 	}
@@ -99,6 +100,18 @@ func (t *tones) at(v, turn float64) lch {
 	}
 	a, b := stops[i], stops[i+1]
 	return lch{mix(a.l, b.l, f), mix(a.c, b.c, f), mix(a.h, b.h, f) + turn}
+}
+
+// tinted fills the palette with groups of equal ramps whose hues part by turn
+// degrees in the middle and meet at both ends.
+func (t *tones) tinted(groups int, turn float64) []color.RGBA {
+	n := len(t.buf) / groups
+	for i := range t.buf {
+		v := float64(i%n) / float64(n-1)
+		side := float64(i/n) - float64(groups-1)/2
+		t.buf[i] = t.at(v, side*turn*4*v*(1-v)).rgba()
+	}
+	return t.buf
 }
 
 func mix(a, b, f float64) float64 { return a + (b-a)*f }

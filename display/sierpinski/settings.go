@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"image/color"
+	"math/rand/v2"
 	"slices"
 	"strings"
 )
@@ -75,7 +76,7 @@ const (
 // Scenes describes every scene, in the order a settings page shows them.
 func Scenes() []Info {
 	return []Info{
-		zoomInfo(),
+		zoomInfo(), carpetInfo(), rule90Info(),
 	}
 }
 
@@ -93,6 +94,10 @@ func New(width, height int, s Settings) (Scene, error) {
 	switch s.Scene {
 	case "zoom":
 		return NewZoom(width, height, s)
+	case "carpet":
+		return NewCarpet(width, height, s)
+	case "rule90":
+		return NewRule90(width, height, s)
 	}
 	return nil, s.Validate()
 }
@@ -164,6 +169,9 @@ func prepare(width, height int, s Settings, n Info) (Settings, error) {
 	}
 	return s, nil
 }
+
+// newRand returns random numbers that depend on the seed alone.
+func newRand(seed uint32) *rand.Rand { return rand.New(rand.NewPCG(uint64(seed), 0x51e7)) }
 
 // pacer turns ticks into scene time at the chosen speed: hundredths of a tick.
 type pacer struct {

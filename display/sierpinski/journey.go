@@ -1,0 +1,107 @@
+package sierpinski
+
+import "math"
+
+// journey is an endless zoom's place between two equal pictures.
+type journey struct {
+	period int // hundredths of a picture until the figure repeats
+	speed  int // hundredths of a picture gained with each picture shown
+	out    bool
+	pos    int    // 0 to period-1
+	depth  uint64 // periods gone by
+	hold   int
+}
+
+// journeyHold is for how many ticks a picture stands. Fifteen pictures a second
+// halve the stream, and a zoom of a few cells a second shows no judder by it.
+const journeyHold = 2
+
+func newJourney(pictures int, s Settings) journey {
+	return journey{period: pictures * 100, speed: s.Speed, out: s.Variant == "out"}
+}
+
+func (j *journey) advance() {
+	if j.hold++; j.hold < journeyHold {
+		return
+	}
+	j.hold = 0
+	if j.pos += j.speed; j.pos >= j.period {
+		j.pos -= j.period
+		j.depth++
+	}
+}
+
+// phase is the place between two equal pictures, 0 to less than 1.
+func (j *journey) phase() float64 {
+	if j.out && j.pos > 0 {
+		return float64(j.period-j.pos) / float64(j.period)
+	}
+	return float64(j.pos) / float64(j.period)
+}
+
+// Seek goes to a depth: the figure has repeated that often.
+func (j *journey) Seek(depth uint64) { j.depth, j.pos, j.hold = depth, 0, 0 }
+
+// power writes the magnification as a power.
+func (j *journey) sign() string {
+	if j.out {
+		return "-"
+	}
+	return ""
+}
+
+// exp is e^v for v in 0 to 3, the same to the last bit on every architecture:
+// math.Exp is assembly on some, and the conversion keeps products from being
+// fused into sums.
+func exp(v float64) float64 {
+	term, sum := 1.0, 1.0
+	for n := 1; n < 40; n++ {
+		term = float64(term*v) / float64(n)
+		sum += term
+	}
+	return sum
+}
+
+// depthTones are the tables from a hole's level and the logarithm of the
+// distance to its edge to a palette index. Index group*zoomTones is the ground
+// of a group, the last of the group the figure itself.
+type depthTones [32][256]uint8
+
+// Holes of one level share a tint; the tints must come round with the picture.
+const zoomTones = 40
+
+// fill makes the tables: cells is the size of the coordinates' unit in cells,
+// reach the distance in cells at which the ground is reached, radius(n) the
+// greatest distance in a hole of level n, and groups the levels until the
+// picture repeats.
+func (t *depthTones) fill(cells, reach float64, radius func(n int) float64, groups int) {
+	var dark [256]float64
+	for i := range dark {
+		l, f := i>>3, float64(i&7)
+		d := float64(1+f/8+1.0/16) * float64(uint64(1)<<max(l-1, 0)) * cells
+		dark[i] = ramp(d, 0.5, reach)
+	}
+	for n := range t {
+		// A hole too small to be seen melts into the light instead of
+		// twinkling: its contrast comes as it grows.
+		seen := float64((zoomTones - 1) * ramp(radius(n), 0.6, 4))
+		first := uint8(n%groups*zoomTones + zoomTones - 1)
+		for i, v := range dark {
+			t[n][i] = first - uint8(math.Round(float64(seen*v)))
+		}
+	}
+}
+
+// logIndex is the place of d in a table of depthTones: a floating number of five
+// and three bits.
+func logIndex(d uint32, length int) int {
+	return (length<<3 | int(d<<(32-length)>>28&7)) & 255
+}
+
+// ramp is 0 at or below d0, 1 at or above d1, logarithmic between.
+func ramp(d, d0, d1 float64) float64 {
+	if d <= d0 {
+		return 0
+	}
+	return min(1, math.Log(d/d0)/math.Log(d1/d0))
+}

@@ -8,7 +8,7 @@
 // them are reported, not the first, and each names its table, so that a mistake
 // in [feed] does not lock out the serial line (Errors.For, LastGood).
 //
-// Limits: a file of more than 256 KiB is refused.
+// Limits: a file of more than 64 KiB is refused.
 //
 // To add a key: add the field to its table's struct with a `toml` tag, its
 // default beside the others, what is allowed (an `allow` tag, a type with

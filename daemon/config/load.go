@@ -17,9 +17,10 @@ import (
 	"github.com/pelletier/go-toml/v2"
 )
 
-// maxFile bounds what is read: a real file is a few KiB, and a 512 MB board
-// must not be brought down by a picture copied under the wrong name.
-const maxFile = 256 << 10
+// maxFile bounds what is read: a real file is a few KiB, the TOML library takes
+// quadratic time on some nonsense, and a picture copied under the wrong name must
+// not hold up the boot.
+const maxFile = 64 << 10
 
 // File is one file of the configuration.
 type File struct {
@@ -48,7 +49,7 @@ func Files(root, explicit string) []File {
 // the value it had below. On a terminal any mistake should end the program
 // (Errors.Err); on the appliance see LastGood.
 func Load(files ...File) (Config, Errors) {
-	l := loader{cfg: Default(), where: map[string]position{}}
+	l := loader{cfg: Default(), where: map[string]position{}, count: map[string]int{}}
 	for _, f := range files {
 		doc, err := readFile(f)
 		if err != nil {
@@ -62,7 +63,7 @@ func Load(files ...File) (Config, Errors) {
 
 // Parse is Load for one document already in memory; name stands for its path.
 func Parse(name string, doc []byte) (Config, Errors) {
-	l := loader{cfg: Default(), where: map[string]position{}}
+	l := loader{cfg: Default(), where: map[string]position{}, count: map[string]int{}}
 	l.decode(name, doc)
 	return l.finish()
 }
@@ -118,7 +119,12 @@ type loader struct {
 	cfg   Config
 	errs  Errors
 	where map[string]position // by path of the value, over all files
+	count map[string]int      // mistakes by table
 }
+
+// maxErrors bounds the report on one table: whoever loads a file that is no configuration
+// learns no more from the thousandth line.
+const maxErrors = 100
 
 func (l *loader) report(at position, path, problem, allowed string) {
 	table, _, _ := strings.Cut(path, ".")
@@ -127,6 +133,9 @@ func (l *loader) report(at position, path, problem, allowed string) {
 		// An unknown table concerns nobody's table, so it must not stop any
 		// command; it is still in Errors.Err.
 		table = "?"
+	}
+	if l.count[table]++; l.count[table] > maxErrors {
+		return
 	}
 	l.errs = append(l.errs, &Error{File: at.file, Line: at.line, Column: at.column,
 		Table: table, Key: path, Problem: problem, Allowed: allowed})

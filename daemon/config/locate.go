@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"sort"
 	"strings"
 	"unicode/utf8"
 
@@ -11,7 +12,12 @@ import (
 // locate says where each key and each value of a document stands, by its path
 // ("feed.source[2].url"). The document must have been accepted by toml.Unmarshal.
 func locate(file string, doc []byte) (keys, values map[string]position) {
-	l := locator{file: file, keys: map[string]position{}, values: map[string]position{}}
+	l := locator{file: file, doc: doc, lines: []int{0}, keys: map[string]position{}, values: map[string]position{}}
+	for i, c := range doc {
+		if c == '\n' {
+			l.lines = append(l.lines, i+1)
+		}
+	}
 	l.parser.Reset(doc)
 	arrays := map[string]int{} // how many elements each [[array of tables]] has so far
 	prefix := ""
@@ -44,6 +50,8 @@ func locate(file string, doc []byte) (keys, values map[string]position) {
 
 type locator struct {
 	file         string
+	doc          []byte
+	lines        []int // where each line begins
 	parser       unstable.Parser
 	keys, values map[string]position
 }
@@ -90,14 +98,23 @@ func (l *locator) value(n *unstable.Node, path string, key position) {
 }
 
 func (l *locator) at(n *unstable.Node) position {
-	start := l.parser.Shape(n.Raw).Start
-	doc := l.parser.Data()
-	from := max(0, start.Offset-(start.Column-1))
-	return position{file: l.file, line: start.Line, column: utf8.RuneCount(doc[from:start.Offset]) + 1}
+	offset := int(n.Raw.Offset)
+	line := sort.SearchInts(l.lines, offset+1) // the last line that begins at or before it
+	return position{file: l.file, line: line, column: utf8.RuneCount(l.doc[l.lines[line-1]:offset]) + 1}
 }
+
+// maxPath bounds a path; the longest real one has some 30 characters, and a key of
+// a hundred thousand dots must not cost minutes.
+const maxPath = 200
 
 // join appends a key to a path, quoted when it would read as something else.
 func join(prefix, key string) string {
+	if len(prefix) > maxPath {
+		return prefix
+	}
+	if len(key) > maxPath {
+		key = key[:maxPath] + "…"
+	}
 	if key == "" || strings.ContainsAny(key, ".[]\" \t\n\r") {
 		key = fmt.Sprintf("%q", key)
 	}

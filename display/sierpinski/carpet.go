@@ -86,13 +86,16 @@ func (c *Carpet) Draw(dst []uint8, stride int) {
 	// The centre is a quarter of the square's side from its edges: two longer
 	// sides of the picture keep it inside.
 	side := float64(2*max(c.width, c.height)) * 1.01 * exp(float64(c.phase()*2*math.Log(3)))
-	c.table.fill(side/carpetUnit, float64(c.height*c.level)/10, func(n int) float64 {
-		r := side / 6
-		for range n {
-			r /= 3
-		}
-		return r
-	}, carpetGroups)
+	c.table.fill(holeTones{
+		cells: side / carpetUnit, near: 0.4, reach: float64(c.height*c.level) / 10, groups: carpetGroups, lit: true,
+		radius: func(n int) float64 {
+			r := side / 6
+			for range n {
+				r /= 3
+			}
+			return r
+		},
+	})
 	c.cols.fill(1.0/4, side, &c.table)
 	c.rows.fill(3.0/4, side, &c.table)
 	for row, down := range c.rows.ones {
@@ -100,10 +103,10 @@ func (c *Carpet) Draw(dst []uint8, stride int) {
 		for i, right := range c.cols.ones {
 			n := bits.LeadingZeros32(down & right)
 			if n >= carpetLevels {
-				line[i] = zoomTones - 1
+				line[i] = 0
 				continue
 			}
-			line[i] = max(c.cols.tone[n][i], c.rows.tone[n][row])
+			line[i] = min(c.cols.tone[n][i], c.rows.tone[n][row])
 		}
 	}
 }

@@ -67,27 +67,37 @@ func exp(v float64) float64 {
 // of a group, the last of the group the figure itself.
 type depthTones [32][256]uint8
 
+// holeTones says how light falls into the holes.
+type holeTones struct {
+	cells  float64             // the size of the coordinates' unit, in cells
+	near   float64             // the distance in cells within which all is figure
+	reach  float64             // the distance in cells at which the ramp ends
+	radius func(n int) float64 // the greatest distance in a hole of level n, in cells
+	groups int                 // levels until the picture repeats
+	lit    bool                // the holes are lit and the figure is the ground
+}
+
 // Holes of one level share a tint; the tints must come round with the picture.
 const zoomTones = 40
 
-// fill makes the tables: cells is the size of the coordinates' unit in cells,
-// reach the distance in cells at which the ground is reached, radius(n) the
-// greatest distance in a hole of level n, and groups the levels until the
-// picture repeats.
-func (t *depthTones) fill(cells, reach float64, radius func(n int) float64, groups int) {
-	var dark [256]float64
-	for i := range dark {
+func (t *depthTones) fill(h holeTones) {
+	var far [256]float64
+	for i := range far {
 		l, f := i>>3, float64(i&7)
-		d := float64(1+f/8+1.0/16) * float64(uint64(1)<<max(l-1, 0)) * cells
-		dark[i] = ramp(d, 0.5, reach)
+		d := float64(1+f/8+1.0/16) * float64(uint64(1)<<max(l-1, 0)) * h.cells
+		far[i] = ramp(d, h.near, h.reach)
 	}
 	for n := range t {
-		// A hole too small to be seen melts into the light instead of
+		// A hole too small to be seen melts into the figure instead of
 		// twinkling: its contrast comes as it grows.
-		seen := float64((zoomTones - 1) * ramp(radius(n), 0.6, 4))
-		first := uint8(n%groups*zoomTones + zoomTones - 1)
-		for i, v := range dark {
-			t[n][i] = first - uint8(math.Round(float64(seen*v)))
+		seen := float64((zoomTones - 1) * ramp(h.radius(n), 0.5, 3))
+		first := uint8(n % h.groups * zoomTones)
+		for i, v := range far {
+			k := uint8(math.Round(float64(seen * v)))
+			if !h.lit {
+				k = zoomTones - 1 - k
+			}
+			t[n][i] = first + k
 		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"image/color"
 	"math"
 	"math/rand/v2"
+	"slices"
 )
 
 // Rule90 is a waterfall of Wolfram's rule 90: each cell is the sum modulo 2 of
@@ -23,7 +24,7 @@ type Rule90 struct {
 
 	now, next []bool
 	since     []int // rows since the column lived
-	row       int   // of this fall
+	row, dry  int   // rows of this fall; rows since all has run off
 	count     uint64
 	rng       *rand.Rand
 	group     int
@@ -38,7 +39,7 @@ const (
 	ruleGroups = 3
 	ruleTones  = 20
 	ruleTicks  = 3  // ticks a row at 100 %: ten rows a second
-	rulePause  = 10 // empty rows between two falls
+	rulePause  = 16 // empty rows between two falls
 )
 
 func rule90Info() Info {
@@ -70,7 +71,7 @@ func NewRule90(width, height int, s Settings) (*Rule90, error) {
 	}
 	r.tone = make([]uint8, bed+1)
 	for d := range r.tone {
-		r.tone[d] = uint8(ruleTones - 1 - math.Round((ruleTones-1)*ramp(float64(d), 0.35, float64(bed)/7)))
+		r.tone[d] = uint8(ruleTones - 1 - math.Round((ruleTones-1)*ramp(float64(d), 0.8, float64(bed)/5)))
 	}
 	r.lines = make([][]uint8, (height+r.cell-1)/r.cell)
 	for i := range r.lines {
@@ -101,12 +102,14 @@ func (r *Rule90) flow() {
 		}
 		r.now, r.next = r.next, r.now
 	}
-	if r.row++; r.row == n+1+rulePause {
-		r.row = 0
-	}
 	r.count++
 	r.head = (r.head + len(r.lines) - 1) % len(r.lines)
 	r.paint(r.lines[r.head])
+	if r.row++; slices.Contains(r.now, true) {
+		r.dry = 0
+	} else if r.dry++; r.dry == rulePause {
+		r.dry, r.row = 0, 0
+	}
 }
 
 // fall lets new drops in, at places that keep the lace regular.
@@ -115,14 +118,14 @@ func (r *Rule90) fall() {
 	half := (len(r.now) + 1) / 2
 	r.group = (r.group + 1) % ruleGroups
 	var at []int
-	switch k := r.rng.IntN(5); k {
-	case 0, 1:
-		r.drops, at = "one drop", []int{half}
-	case 2:
-		r.drops, at = "two drops", []int{half - half/2, half + half/2}
-	case 3:
-		r.drops, at = "three drops", []int{half - half/2, half, half + half/2}
+	switch r.rng.IntN(8) {
 	default:
+		r.drops, at = "one drop", []int{half}
+	case 0:
+		r.drops, at = "two drops", []int{half - half/2, half + half/2}
+	case 1:
+		r.drops, at = "three drops", []int{half - half/2, half, half + half/2}
+	case 2:
 		r.drops = "a row of drops"
 		step := max(2, half/4)
 		for i := step; i <= len(r.now); i += step {
@@ -134,26 +137,33 @@ func (r *Rule90) fall() {
 	}
 }
 
-// paint writes the row's tones: by the distance to a living cell in the row, or
-// above it.
+// paint writes the row's tones: by the distance to a living cell in the row or
+// above it. Living cells stand on every second place, the other second in the
+// next row; each is drawn two places wide, as bricks in a wall.
 func (r *Rule90) paint(line []uint8) {
-	off := (len(r.now) - len(line)) / 2
-	d := len(r.now)
-	for i, alive := range r.now {
-		if d++; alive {
+	n := len(r.now)
+	first := ^r.row & 1 // the parity of the places that may live: drops fall on odd ones
+	d := n
+	for i := range r.now {
+		if d++; r.now[i] {
 			d = 0
 		}
-		r.since[i] = min(r.since[i]+1, d, len(r.now))
+		r.since[i] = min(r.since[i]+1, d, n)
 	}
-	d = len(r.now)
-	for i := len(r.now) - 1; i >= 0; i-- {
+	d = n
+	for i := n - 1; i >= 0; i-- {
 		if d++; r.now[i] {
 			d = 0
 		}
 		r.since[i] = min(r.since[i], d)
-		if j := i - off; j >= 0 && j < len(line) {
-			line[j] = uint8(r.group*ruleTones) + r.tone[r.since[i]]
+	}
+	off := (n - len(line)) / 2
+	for j := range line {
+		i := j + off
+		if i&1 != first && i > 0 {
+			i--
 		}
+		line[j] = uint8(r.group*ruleTones) + r.tone[r.since[i]]
 	}
 }
 

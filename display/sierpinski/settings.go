@@ -76,7 +76,7 @@ const (
 // Scenes describes every scene, in the order a settings page shows them.
 func Scenes() []Info {
 	return []Info{
-		zoomInfo(), carpetInfo(), rule90Info(),
+		zoomInfo(), chaosInfo(), rule90Info(), arrowheadInfo(), carpetInfo(), fernInfo(),
 	}
 }
 
@@ -94,6 +94,12 @@ func New(width, height int, s Settings) (Scene, error) {
 	switch s.Scene {
 	case "zoom":
 		return NewZoom(width, height, s)
+	case "chaos":
+		return NewChaos(width, height, s)
+	case "arrowhead":
+		return NewArrowhead(width, height, s)
+	case "fern":
+		return NewFern(width, height, s)
 	case "carpet":
 		return NewCarpet(width, height, s)
 	case "rule90":

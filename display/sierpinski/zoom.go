@@ -83,9 +83,10 @@ func (z *Zoom) altitude() float64 {
 // Draw writes the picture of this moment.
 func (z *Zoom) Draw(dst []uint8, stride int) {
 	alt := z.altitude()
-	z.table.fill(alt/unit, float64(z.height*z.level)/10, func(n int) float64 {
-		return alt / float64(uint64(6)<<n)
-	}, zoomGroups)
+	z.table.fill(holeTones{
+		cells: alt / unit, near: 0.5, reach: float64(z.height*z.level) / 10, groups: zoomGroups,
+		radius: func(n int) float64 { return alt / float64(uint64(6)<<n) },
+	})
 	// Along a row z stands still, x grows and y shrinks by the same.
 	e := uint32(math.Round(unit * (math.Sqrt(3) / 2) / alt))
 	for row := range z.height {

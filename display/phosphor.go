@@ -1,0 +1,112 @@
+package display
+
+import (
+	"math/bits"
+
+	"github.com/sierpi/sierpi/display/wire"
+)
+
+// A phosphor turns a one-bit universe into light that comes at once and goes
+// slowly. A cell's value is its heat, 0 to 127, plus 128 while it lives: a live
+// cell heats up, fast and then slowly, a dead one cools. So the colour tells age on
+// the way up and time since death on the way down.
+//
+// The rule is a table from value to value, and travels to the screens as the frame's
+// ageing table: between frames only births and deaths are sent.
+//
+// It also holds the limit of three flashes a second by construction (WCAG 2.3.1): a flash is a
+// pair of opposing changes of at least a tenth of the full relative luminance. The
+// cooling is so slow that no cell loses a tenth within a third of a second; so
+// no pair of changes, of however many cells at once, fits into it.
+type phosphor struct {
+	cells  []uint8 // live<<7 | heat
+	table  []uint8
+	width  int
+	colour []wire.RGB // of each heat
+}
+
+const (
+	phosphorBits = 8
+	alive        = 1 << 7
+	maxHeat      = 127
+	freshHeat    = 72 // reached within a few frames after birth
+)
+
+// newPhosphor takes the colours of heat 0 to 127 and the frames a second.
+func newPhosphor(width, height, fps int, colours []wire.RGB, coolest float64) *phosphor {
+	p := &phosphor{cells: make([]uint8, width*height), width: width, table: make([]uint8, 256), colour: colours}
+	for heat := range maxHeat + 1 {
+		up := heat + 1
+		if heat < freshHeat {
+			up = min(freshHeat, heat+max(1, freshHeat*8/fps))
+		}
+		p.table[alive|heat] = uint8(alive | min(maxHeat, up))
+		p.table[heat] = uint8(cooled(colours, heat, fps, coolest))
+	}
+	return p
+}
+
+// cooled is the lowest heat that is not a tenth of the light in a third of a second
+// away, and not further than the pace (heats a second) allows.
+func cooled(colours []wire.RGB, heat, fps int, pace float64) int {
+	if heat == 0 {
+		return 0
+	}
+	// A little less than a tenth, for rounding in eight bits.
+	most := 0.095 / (float64(fps)/3 + 1)
+	down := heat - 1
+	for down > 0 && float64(heat-down+1) <= pace/float64(fps) && luminance(colours[heat])-luminance(colours[down-1]) <= most {
+		down--
+	}
+	return down
+}
+
+// age lets one frame pass.
+func (p *phosphor) age() {
+	for i, v := range p.cells {
+		p.cells[i] = p.table[v]
+	}
+}
+
+// expose sets which cells live: words as life.Torus has them, rows of stride
+// words, of which the picture begins at column x0 (a multiple of 64) and row y0.
+func (p *phosphor) expose(words []uint64, stride, x0, y0 int) {
+	height := len(p.cells) / p.width
+	for y := range height {
+		row := p.cells[y*p.width : (y+1)*p.width]
+		src := words[(y+y0)*stride+x0/64:]
+		for x := 0; x < p.width; x += 64 {
+			word := src[x/64]
+			part := row[x:min(x+64, p.width)]
+			if word == 0 {
+				for i := range part {
+					part[i] &^= alive
+				}
+				continue
+			}
+			for i := range part {
+				part[i] = part[i]&^alive | uint8(word&1)<<7
+				word >>= 1
+			}
+		}
+	}
+}
+
+// draw fills the frame.
+func (p *phosphor) draw(f *wire.Frame) {
+	f.Bits = phosphorBits
+	f.Ageing = p.table
+	copy(f.Cells, p.cells)
+	f.Palette = f.Palette[:0]
+	for range 2 {
+		f.Palette = append(f.Palette, p.colour...)
+	}
+}
+
+// population counts live cells of a row-major bit grid.
+func population(words []uint64) (n int) {
+	for _, w := range words {
+		n += bits.OnesCount64(w)
+	}
+	return n
+}

@@ -39,6 +39,10 @@ type Options struct {
 	Version string
 	Log     *slog.Logger
 	Out     io.Writer // where the addresses and, once, the owner's secret are printed
+
+	// Terminal says that Out is read by whoever started the daemon and kept
+	// nowhere: the wall's token may be printed there.
+	Terminal bool
 }
 
 // Run builds the daemon, runs it until ctx ends, and returns when every part has

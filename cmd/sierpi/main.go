@@ -74,6 +74,6 @@ Prometheus beside it, zram swap and a login on the serial line underneath.`,
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usageError{fmt.Errorf("%w; see %q", err, cmd.CommandPath()+" --help")}
 	})
-	root.AddCommand(serveCommand(), versionCommand())
+	root.AddCommand(serveCommand(), quotesCommand(), lifeCommand(), powerCommand(), configCommand(), manCommand(), versionCommand())
 	return root
 }

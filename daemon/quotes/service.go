@@ -1,0 +1,79 @@
+package quotes
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/sierpi/sierpi/daemon/store"
+	"github.com/sierpi/sierpi/daemon/web"
+)
+
+// Options are what the service needs.
+type Options struct {
+	DB   *store.DB
+	Look *web.Look // nil where no pages are served, as in a command
+	Log  *slog.Logger
+}
+
+// Service is the quotes database. It is safe for concurrent use.
+type Service struct {
+	db    *store.DB
+	index index
+	look  *web.Look
+	log   *slog.Logger
+
+	mu     sync.Mutex // guards the wall's quote
+	hour   string
+	hourAt time.Time
+	hourly Quote
+}
+
+// New returns the service over an open database.
+func New(o Options) (*Service, error) {
+	if o.DB == nil {
+		return nil, errors.New("quotes: no database")
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	return &Service{db: o.DB, index: indexOf(o.DB), look: o.Look, log: o.Log}, nil
+}
+
+// forget drops what is kept in memory after the quotes changed.
+func (s *Service) forget() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.hour = ""
+}
+
+// state is the revision, which changes with every change, and the number of
+// visible quotes.
+func (s *Service) state(ctx context.Context) (revision int64, visible int, err error) {
+	err = s.db.View(ctx, func(tx *store.Tx) error {
+		return tx.QueryRowContext(ctx, `SELECT revision, visible FROM quote_state`).Scan(&revision, &visible)
+	})
+	return revision, visible, err
+}
+
+// Count is the number of visible quotes.
+func (s *Service) Count(ctx context.Context) (int, error) {
+	_, n, err := s.state(ctx)
+	return n, err
+}
+
+// Health is "ok", "absent" while there is no quote, or "failed", and why.
+func (s *Service) Health() (state, why string) {
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	n, err := s.Count(ctx)
+	switch {
+	case err != nil:
+		return "failed", err.Error()
+	case n == 0:
+		return "absent", "there are no quotes yet; import some: sierpi quotes import FILE"
+	}
+	return "ok", ""
+}

@@ -17,17 +17,17 @@ type provider struct {
 
 var providers = []provider{
 	{
-		"rpi-swap (Raspberry Pi OS)",
+		"rpi-swap",
 		"to let sierpi do it, write Mechanism=none below [Main] into /etc/rpi/swap.conf.d/90-sierpi.conf and reboot; to keep it, set enabled = false below [zram]",
 		[]string{"/run/systemd/zram-generator.conf.d/20-rpi-swap-zram0-ctrl.conf"},
 	},
 	{
-		"systemd-zram-generator",
+		"zram-generator",
 		"to let sierpi do it, make /etc/systemd/zram-generator.conf an empty file and reboot; to keep it, set enabled = false below [zram]",
 		[]string{"/run/systemd/generator/dev-%s.swap", "/run/systemd/generator/systemd-zram-setup@%s.service", "/run/systemd/generator/swap.target.wants/dev-%s.swap"},
 	},
 	{
-		"zram-tools (zramswap)",
+		"zram-tools",
 		"to let sierpi do it, run `systemctl disable --now zramswap`; to keep it, set enabled = false below [zram]",
 		[]string{"/etc/systemd/system/multi-user.target.wants/zramswap.service", "/etc/rc2.d/S01zramswap"},
 	},

@@ -300,7 +300,7 @@ func (m Manager) specs(cfg config.Zram, now machine) ([]Spec, error) {
 	bad := func(err error) error {
 		return &system.Error{Code: system.ExitConfig, Err: fmt.Errorf("[zram]: %w", err)}
 	}
-	n, err := cfg.DeviceCount(processors(m.Root))
+	n, err := cfg.DeviceCount(max(system.ProcessorsOnline(m.Root), 1))
 	if err != nil {
 		return nil, bad(err)
 	}
@@ -465,17 +465,6 @@ func (m Manager) advise(now machine, p *Plan) {
 			p.Notes = append(p.Notes, fmt.Sprintf("%s is left alone (%s): sierpi did not make it", d.Name, u))
 		}
 	}
-}
-
-// processors counts those online, 1 if the kernel does not say.
-func processors(root system.Root) int {
-	n := 0
-	for _, path := range root.Glob("/sys/devices/system/cpu/cpu[0-9]*") {
-		if on, err := root.ReadString(path + "/online"); err != nil || on == "1" {
-			n++ // cpu0 often has no such node: it cannot be switched off
-		}
-	}
-	return max(n, 1)
 }
 
 // formatBytes writes an amount of memory for people, in the 1024 units that the

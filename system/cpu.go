@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"sync"
 )
 
@@ -88,4 +89,26 @@ func (m *CPUMeter) Utilisation() (float64, error) {
 		m.last = now
 	}
 	return m.use, nil
+}
+
+// ProcessorsOnline counts the processors of /sys/devices/system/cpu/online, "0-3" or "0,2-3";
+// 0 if it does not say.
+func ProcessorsOnline(root Root) int {
+	s, err := root.ReadString("/sys/devices/system/cpu/online")
+	if err != nil {
+		return 0
+	}
+	n := 0
+	for part := range strings.SplitSeq(s, ",") {
+		var from, to int
+		switch c, _ := fmt.Sscanf(part, "%d-%d", &from, &to); {
+		case c == 1 && from >= 0:
+			n++
+		case c == 2 && from >= 0 && to >= from && to < 1<<16:
+			n += to - from + 1
+		default:
+			return 0
+		}
+	}
+	return n
 }

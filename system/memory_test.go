@@ -92,3 +92,13 @@ func TestCPUMeter(t *testing.T) {
 	step("cpu 10 0 0 20 0 0 0 0 0 0\n", 1)       // counters restarted: starts anew
 	step("cpu 10 0 10 20 0 10 10 10 0 0\n", 1.0) // system, irq, softirq, steal
 }
+
+func TestProcessorsOnline(t *testing.T) {
+	root := Root(t.TempDir())
+	for text, want := range map[string]int{"0\n": 1, "0-3\n": 4, "0,2-3\n": 3, "": 0, "x": 0, "3-1": 0, "0-99999999": 0} {
+		write(t, root, "/sys/devices/system/cpu/online", text)
+		if got := ProcessorsOnline(root); got != want {
+			t.Errorf("%q: %d, want %d", text, got, want)
+		}
+	}
+}

@@ -36,8 +36,9 @@ const (
 	ModelZero2W  Model = "Zero 2 W"
 	Model5       Model = "5"
 	ModelCM5     Model = "CM5"
-	Model500     Model = "500"
+	Model500     Model = "500" // and 500+
 	ModelCM5Lite Model = "CM5 Lite"
+	ModelCM0     Model = "CM0"
 )
 
 // Family groups the boards that share a processor, and with it UARTs, power
@@ -107,7 +108,7 @@ func Read(root system.Root) (Board, error) {
 			b.Name = strings.TrimSpace(vendor + " " + name)
 		}
 	}
-	b.Processors = online(root)
+	b.Processors = system.ProcessorsOnline(root)
 	if b.Processors == 0 {
 		b.Processors = info.processors
 	}
@@ -166,7 +167,7 @@ var byName = []struct {
 	prefix string
 	model  Model
 }{
-	{"Compute Module 5 Lite", ModelCM5Lite},
+	{"Compute Module 5 Lite", ModelCM5Lite}, {"Compute Module 0", ModelCM0},
 	{"Compute Module 5", ModelCM5}, {"Compute Module 4S", ModelCM4S}, {"Compute Module 4", ModelCM4},
 	{"Compute Module 3 Plus", ModelCM3Plus}, {"Compute Module 3+", ModelCM3Plus}, {"Compute Module 3", ModelCM3},
 	{"Compute Module", ModelCM1},
@@ -228,27 +229,6 @@ func parseCPUInfo(text string) cpuInfo {
 		}
 	}
 	return info
-}
-
-// online counts the processors of /sys/devices/system/cpu/online, "0-3" or "0,2-3".
-func online(root system.Root) int {
-	s, err := root.ReadString("/sys/devices/system/cpu/online")
-	if err != nil {
-		return 0
-	}
-	n := 0
-	for part := range strings.SplitSeq(s, ",") {
-		var from, to int
-		switch c, _ := fmt.Sscanf(part, "%d-%d", &from, &to); {
-		case c == 1 && from >= 0:
-			n++
-		case c == 2 && from >= 0 && to >= from && to < 1<<16:
-			n += to - from + 1
-		default:
-			return 0
-		}
-	}
-	return n
 }
 
 // kernel is the kernel's instruction set, as uname -m says it. It may be wider

@@ -83,6 +83,7 @@ var (
 		0x06: ModelCM1, 0x08: Model3B, 0x09: ModelZero, 0x0a: ModelCM3, 0x0c: ModelZeroW, 0x0d: Model3BPlus,
 		0x0e: Model3APlus, 0x10: ModelCM3Plus, 0x11: Model4B, 0x12: ModelZero2W, 0x13: Model400,
 		0x14: ModelCM4, 0x15: ModelCM4S, 0x17: Model5, 0x18: ModelCM5, 0x19: Model500, 0x1a: ModelCM5Lite,
+		0x1b: ModelCM0,
 	}
 )
 
@@ -95,9 +96,11 @@ func (r Revision) decode() (decoded, bool) {
 		return d, ok
 	}
 	d := decoded{
-		pcb:    fmt.Sprintf("1.%d", r&0xf),
-		memory: 256 * mib << (r >> 20 & 7),
-		maker:  "unknown", soc: "unknown",
+		pcb:   fmt.Sprintf("1.%d", r&0xf),
+		maker: "unknown", soc: "unknown",
+	}
+	if i := r >> 20 & 7; i != 7 { // 7: other, which only the firmware knows
+		d.memory = 256 * mib << i
 	}
 	if i := int(r >> 16 & 0xf); i < len(makers) {
 		d.maker = makers[i]

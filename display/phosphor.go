@@ -21,6 +21,7 @@ import (
 type phosphor struct {
 	cells  []uint8 // live<<7 | heat
 	table  []uint8
+	aged   uint32
 	width  int
 	colour []wire.RGB // of each heat
 }
@@ -61,8 +62,9 @@ func cooled(colours []wire.RGB, heat, fps int, pace float64) int {
 	return down
 }
 
-// age lets one frame pass.
+// age makes one step; at most one a frame.
 func (p *phosphor) age() {
+	p.aged++
 	for i, v := range p.cells {
 		p.cells[i] = p.table[v]
 	}
@@ -95,7 +97,7 @@ func (p *phosphor) expose(words []uint64, stride, x0, y0 int) {
 // draw fills the frame.
 func (p *phosphor) draw(f *wire.Frame) {
 	f.Bits = phosphorBits
-	f.Ageing = p.table
+	f.Ageing, f.Age = p.table, p.aged
 	copy(f.Cells, p.cells)
 	f.Palette = f.Palette[:0]
 	for range 2 {

@@ -17,7 +17,7 @@ import (
 type Scene interface {
 	// Step advances by one frame.
 	Step()
-	// Draw fills Bits, Palette, Ageing and Cells of a frame whose size is set and
+	// Draw fills Bits, Palette, Ageing, Age and Cells of a frame whose size is set and
 	// whose Cells have that size. It may keep nothing of the frame; the frame may keep
 	// the scene's ageing table, which never changes.
 	Draw(f *wire.Frame)
@@ -85,6 +85,13 @@ func embers() []wire.RGB {
 		stop{0, night}, stop{0.12, wire.RGB{0x0d, 0x10, 0x2b}}, stop{0.30, wire.RGB{0x2c, 0x1c, 0x5e}},
 		stop{0.46, wire.RGB{0x7a, 0x26, 0x6b}}, stop{0.58, wire.RGB{0xc4, 0x4c, 0x50}},
 		stop{0.74, wire.RGB{0xe0, 0x88, 0x3f}}, stop{0.88, wire.RGB{0xe6, 0xb0, 0x62}}, stop{1, wire.RGB{0xe2, 0xc2, 0x8c}})
+}
+
+func aurora() []wire.RGB {
+	return ramp(maxHeat+1,
+		stop{0, night}, stop{0.10, wire.RGB{0x0a, 0x10, 0x2a}}, stop{0.26, wire.RGB{0x14, 0x2a, 0x5c}},
+		stop{0.42, wire.RGB{0x16, 0x5f, 0x86}}, stop{0.56, wire.RGB{0x1f, 0x9c, 0x94}},
+		stop{0.72, wire.RGB{0x8f, 0xc4, 0x86}}, stop{0.86, wire.RGB{0xe3, 0xc5, 0x77}}, stop{1, wire.RGB{0xf0, 0xcf, 0x96}})
 }
 
 // soup is Conway's Life on a torus: a random soup or a few famous patterns, and a
@@ -237,8 +244,8 @@ func newLine(s Setting) (*line, error) {
 	}
 	l := &line{
 		setting: s, torus: torus, random: rand.New(rand.NewPCG(s.Seed, 2)), x0: margin, y0: margin,
-		light: newPhosphor(s.Width, s.Height, s.FramesPerSecond, embers(), 30),
-		every: max(1, s.FramesPerSecond/10),
+		light: newPhosphor(s.Width, s.Height, s.FramesPerSecond, aurora(), 15),
+		every: max(1, s.FramesPerSecond/6),
 	}
 	l.restart()
 	return l, nil
@@ -255,8 +262,10 @@ func (l *line) restart() {
 }
 
 func (l *line) Step() {
-	l.light.age()
 	l.frame++
+	if l.frame%max(1, l.setting.FramesPerSecond/15) == 0 {
+		l.light.age()
+	}
 	fps := l.setting.FramesPerSecond
 	switch {
 	case l.drain > 0:

@@ -46,9 +46,9 @@ func (e *Encoder) Encode(base, cur *Frame) ([]byte, error) {
 		e.payload = append(e.payload[:0], e.planes...)
 	} else {
 		flags, baseNumber = flagDifference, base.Number
-		if cur.Ageing != nil {
-			// A screen that skipped frames has slept through as many steps.
-			steps = byte(min(cur.Number-base.Number, 255))
+		if cur.Ageing != nil && cur.Age > base.Age {
+			// A screen that skipped frames has slept through more steps.
+			steps = byte(min(cur.Age-base.Age, 255))
 		}
 		table := aged(cur.Ageing, int(steps))
 		e.planes = slices.Grow(e.planes[:0], n)[:n]

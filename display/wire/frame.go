@@ -30,10 +30,12 @@ type Frame struct {
 	// beyond it is black.
 	Palette []RGB
 
-	// Ageing is nil, or 1<<Bits values: what becomes of a cell from one frame to the
-	// next when nothing happens to it. It is a promise to the encoder, not
-	// a rule: where the cells say otherwise, the cells are right.
+	// Ageing is nil, or 1<<Bits values: what becomes of a cell in one step of
+	// ageing when nothing happens to it. Age counts the steps; the encoder looks at the
+	// difference between two frames only. It is a promise to the
+	// encoder, not a rule: where the cells say otherwise, the cells are right.
 	Ageing []uint8
+	Age    uint32
 
 	Scene   string // the scene's id, "life"
 	Caption string // one line for people

@@ -31,6 +31,7 @@ export class CardTable {
   #cards = {};
   #story = 0;
   #storyKey = "";
+  #shown = "";
 
   /** @param {HTMLElement} container */
   constructor(container) {
@@ -71,8 +72,12 @@ export class CardTable {
     if (this.clock.hidden) return;
     const now = new Date();
     const time = now.toLocaleTimeString(undefined, { hour: "2-digit", minute: "2-digit" });
-    if (this.time.textContent !== time) {
-      this.time.textContent = time;
+    if (this.#shown !== time) {
+      this.#shown = time;
+      const parts = new Intl.DateTimeFormat(undefined, { hour: "numeric", minute: "2-digit" }).formatToParts(now);
+      const digits = parts.filter((p) => p.type !== "dayPeriod").map((p) => p.value).join("").trim();
+      const period = parts.find((p) => p.type === "dayPeriod");
+      this.time.replaceChildren(digits, ...(period ? [element("span", "period", period.value)] : []));
       this.date.textContent = now.toLocaleDateString(undefined, { weekday: "long", day: "numeric", month: "long" });
     }
   }

@@ -95,7 +95,7 @@ func (b *block) active(now uint) uint8 {
 // its tiles it had to work on. Only the block's own other buffer and changes are
 // written, only the now of any block is read, so blocks can be stepped in any order
 // and at once.
-func (b *block) step(t *ruleTable, now uint) (tiles int) {
+func (b *block) step(t *Table, now uint) (tiles int) {
 	act := b.active(now)
 	var ch change
 	if act != 0 {
@@ -112,7 +112,7 @@ func (b *block) step(t *ruleTable, now uint) (tiles int) {
 
 var allChanged = change{0xff, 0xff, 0xff, 0xff, 0xff}
 
-func (b *block) stepTiles(t *ruleTable, now uint, act uint8) change {
+func (b *block) stepTiles(t *Table, now uint, act uint8) change {
 	mid, out := b.words(now), b.words(now+1)
 	s := surround{west: b.near[west].words(now), east: b.near[east].words(now)}
 	if act&1 != 0 {

@@ -9,7 +9,7 @@ import (
 // A field is linked blocks in step: what a torus and a plane have in common. Only
 // the blocks on its list are visited: those where a tile may need work.
 type field struct {
-	table      *ruleTable
+	table      *Table // nil for B3/S23
 	generation uint64
 	step       uint64 // steps ever made: Clear does not reset it
 	now        uint   // the buffer that holds the present, 0 or 1
@@ -29,7 +29,9 @@ type field struct {
 const parallelTiles = 800
 
 func (f *field) init(rule Rule, blocks int) {
-	f.table = rule.table()
+	if rule.Unbounded() != Conway {
+		f.table = rule.Table()
+	}
 	f.list = make([]*block, 0, blocks)
 	f.following = make([]*block, 0, blocks)
 	f.help = func() {

@@ -17,19 +17,17 @@ func rowSum(west, c, east uint64) (ones, twos uint64) {
 	return x ^ c, l&r | x&c
 }
 
-// A ruleTable is a rule as masks for the arithmetic: for each sum of nine cells,
-// the one in the middle included, what becomes of a dead cell, and what being
-// alive changes in that. The nil table is B3/S23, which has shorter arithmetic.
-type ruleTable struct {
+// A Table is a rule made ready for the arithmetic of 64 cells at once: for each sum
+// of nine cells, the one in the middle included, what becomes of a dead cell, and
+// what being alive changes in that.
+type Table struct {
 	dead [10]uint64
 	live [10]uint64
 }
 
-func (r Rule) table() *ruleTable {
-	if r.Unbounded() == Conway {
-		return nil
-	}
-	t := new(ruleTable)
+// Table makes the rule ready; its bounds play no part.
+func (r Rule) Table() *Table {
+	t := new(Table)
 	all := func(mask uint16, n int) uint64 { return -uint64(mask >> n & 1) }
 	for sum := range 10 {
 		if sum < 9 {
@@ -43,14 +41,15 @@ func (r Rule) table() *ruleTable {
 	return t
 }
 
-// next is the next generation of the cells c, given their sums of nine as the
-// binary digits n0, n1, and two digits of weight four.
-func (t *ruleTable) next(n0, n1, fourA, fourB, c uint64) uint64 {
+// Next is the next generation of the 64 cells c, given for each the number of live
+// cells among itself and its eight neighbours, as binary digits n0 (ones) to n3
+// (eights).
+func (t *Table) Next(n0, n1, n2, n3, c uint64) uint64 {
 	pick := func(bit, zero, one uint64) uint64 { return zero ^ bit&(zero^one) }
 	leaf := func(sum int) uint64 { return t.dead[sum] ^ c&t.live[sum] }
 	low := pick(n1, pick(n0, leaf(0), leaf(1)), pick(n0, leaf(2), leaf(3)))
 	high := pick(n1, pick(n0, leaf(4), leaf(5)), pick(n0, leaf(6), leaf(7)))
-	return pick(fourA&fourB, pick(fourA^fourB, low, high), pick(n0, leaf(8), leaf(9)))
+	return pick(n3, pick(n2, low, high), pick(n0, leaf(8), leaf(9)))
 }
 
 // A change says which of a block's tiles of 64 x 8 cells differ from what they were
@@ -66,9 +65,10 @@ type surround struct {
 }
 
 // stepTiles advances the tiles of a block named by active from mid into out, which
-// holds the generation before mid. Rows are the rows in use, end the last cell in
+// holds the generation before mid, under t, or under B3/S23, which has shorter
+// arithmetic, if t is nil. Rows are the rows in use, end the last cell in
 // use of a row; bits of mid beyond it count as neighbours and are cleared in out.
-func stepTiles(t *ruleTable, s *surround, mid, out *[64]uint64, active uint8, rows int, end uint) (ch change) {
+func stepTiles(t *Table, s *surround, mid, out *[64]uint64, active uint8, rows int, end uint) (ch change) {
 	west, east := s.west, s.east
 	used := ^uint64(0) >> (63 - end&63)
 	for active != 0 {
@@ -117,7 +117,7 @@ func stepTiles(t *ruleTable, s *surround, mid, out *[64]uint64, active uint8, ro
 				if t == nil {
 					word = (n0 ^ four ^ p2) & (n0 | b) &^ (n0 ^ n1)
 				} else {
-					word = t.next(n0, n1, four, p2, b)
+					word = t.Next(n0, n1, four^p2, four&p2, b)
 				}
 				word &= used
 				diff = word ^ out[r&63]
@@ -135,7 +135,7 @@ func stepTiles(t *ruleTable, s *surround, mid, out *[64]uint64, active uint8, ro
 					if t == nil {
 						word = (n0 ^ four ^ p2) & (n0 | c) &^ (n0 ^ n1)
 					} else {
-						word = t.next(n0, n1, four, p2, c)
+						word = t.Next(n0, n1, four^p2, four&p2, c)
 					}
 					word &= used
 					diff = word ^ out[(r+1)&63]

@@ -5,9 +5,9 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"time"
 
 	"github.com/sierpi/sierpi/daemon/metrics"
+	"github.com/sierpi/sierpi/daemon/quotes"
 	"github.com/sierpi/sierpi/daemon/store"
 	"github.com/sierpi/sierpi/display"
 )
@@ -115,7 +115,24 @@ func healthFigures(h *Health) metrics.Source {
 	}
 }
 
-// bounded gives a context for work on behalf of one page.
-func bounded(ctx context.Context) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(ctx, 3*time.Second)
+// stageFigures emits what the stage counts.
+func stageFigures(stage *display.Stage) metrics.Source {
+	return func(_ context.Context, emit metrics.Emit) {
+		screens := map[display.State]int{}
+		for _, s := range stage.Status().Screens {
+			screens[s.State]++
+		}
+		for state, n := range screens {
+			emit(metrics.DisplayScreens, float64(n), string(state))
+		}
+	}
+}
+
+// serviceFigures emits what the services hold.
+func serviceFigures(sayings *quotes.Service) metrics.Source {
+	return func(ctx context.Context, emit metrics.Emit) {
+		if n, err := sayings.Count(ctx); err == nil {
+			emit(metrics.Quotes, float64(n))
+		}
+	}
 }

@@ -47,9 +47,12 @@ type Options struct {
 
 // Run builds the daemon, runs it until ctx ends, and returns when every part has
 // ended. Whatever keeps it from starting is one error that says what to do.
-func Run(ctx context.Context, o Options) error {
+func Run(ctx context.Context, o Options) (err error) {
 	if err := writable(o.State); err != nil {
 		return err
+	}
+	if err := os.MkdirAll(o.Runtime, 0o750); err != nil {
+		return fmt.Errorf("making the runtime folder: %w; name one in $XDG_RUNTIME_DIR", err)
 	}
 	hostname, err := os.Hostname()
 	if err != nil {
@@ -101,7 +104,8 @@ func Run(ctx context.Context, o Options) error {
 	if err != nil {
 		return fmt.Errorf("preparing the quotes: %w", err)
 	}
-	board := newMachine(o.Root, o.Config.Power, o.Log)
+	thisMachine := newMachine(o.Root, o.Config.Power, o.Log)
+	atAGlance := cards{thisMachine, sayings, news, o.Notice}
 	stage, err := display.New(display.Options{
 		Width:           o.Config.Display.Width,
 		Height:          o.Config.Display.Height,
@@ -111,7 +115,7 @@ func Run(ctx context.Context, o Options) error {
 		Fade:            time.Duration(o.Config.Display.Fade),
 		Logger:          o.Log,
 		RateLimit:       frameRate,
-		Cards:           cards{board, sayings, news, o.Notice}.now,
+		Cards:           atAGlance.now,
 	})
 	if err != nil {
 		return fmt.Errorf("preparing the stage: %w", err)
@@ -124,17 +128,22 @@ func Run(ctx context.Context, o Options) error {
 		Check{"display", true, stageHealth(stage)},
 		Check{"feed", false, said(news.Health)},
 		Check{"quotes", false, said(sayings.Health)},
-		Check{"power", false, board.powerHealth},
-		Check{"temperature", false, board.temperatureHealth},
-		Check{"zram", false, board.zramHealth},
+		Check{"power", false, thisMachine.powerHealth},
+		Check{"temperature", false, thisMachine.temperatureHealth},
+		Check{"zram", false, thisMachine.zramHealth},
 		Check{"config", false, configHealth(o.Notice)},
 	)
 	figures := metrics.New(o.Log, o.Version,
-		board.figures, healthFigures(health), stageFigures(stage), serviceFigures(news, sayings))
+		thisMachine.figures, healthFigures(health), stageFigures(stage), serviceFigures(sayings))
 
 	// Who listens where.
 	var ready atomic.Bool
-	handler, err := web.NewRouter(routes(parts{look, owner, kiosk, news, sayings, stage, health, &ready}), web.RouterOptions{
+	maker, err := newPageMaker()
+	if err != nil {
+		return fmt.Errorf("preparing the pages: %w", err)
+	}
+	table := routes(parts{maker, look, owner, kiosk, news, sayings, stage, atAGlance, health, &ready})
+	handler, err := web.NewRouter(table, web.RouterOptions{
 		Look: look, Hosts: web.NewHosts(hostname, o.Config.Web.Hosts...), Identities: []web.Identity{owner, kiosk}, Log: o.Log,
 	})
 	if err != nil {
@@ -143,7 +152,7 @@ func Run(ctx context.Context, o Options) error {
 	pages := web.NewServer(web.ServerOptions{Name: "pages", Listeners: pageListeners, Handler: handler, Log: o.Log})
 	scrapes := web.NewServer(web.ServerOptions{Name: "metrics", Listeners: metricListeners, Handler: metricsOnly(figures.Handler()), Log: o.Log})
 
-	greet(o, pageListeners, metricListeners, secret)
+	greet(o, pageListeners, metricListeners, kiosk, secret)
 	err = runTasks(ctx, o.Log, func() {
 		ready.Store(true)
 		if _, err := sdnotify.SdNotify(false, sdnotify.SdNotifyReady); err != nil {
@@ -151,7 +160,6 @@ func Run(ctx context.Context, o Options) error {
 		}
 	}, pages, scrapes, owner,
 		named{"feeds", news.Run},
-		named{"quotes", sayings.Run},
 		named{"stage", stage.Run},
 		&manager{health: health, status: statusLine(stage), log: o.Log},
 	)
@@ -178,10 +186,12 @@ func closeAll(listeners []net.Listener) {
 }
 
 // greet prints where the daemon is to be found and, the first time, the secret.
-func greet(o Options, pages, scrapes []net.Listener, secret string) {
+func greet(o Options, pages, scrapes []net.Listener, kiosk *web.KioskDoor, secret string) {
 	for _, l := range pages {
 		fmt.Fprintf(o.Out, "pages    http://%s/\n", reachable(l.Addr()))
-		fmt.Fprintf(o.Out, "wall     http://%s/wall\n", reachable(l.Addr()))
+		if o.Terminal {
+			fmt.Fprintf(o.Out, "wall     http://%s%s\n", reachable(l.Addr()), kiosk.SignInPath())
+		}
 	}
 	for _, l := range scrapes {
 		fmt.Fprintf(o.Out, "metrics  http://%s/metrics\n", reachable(l.Addr()))
@@ -212,4 +222,13 @@ func metricsOnly(scrape http.Handler) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", scrape)
 	return mux
+}
+
+// feedSources hands the config's feeds to the service.
+func feedSources(cfg config.Feed) []feed.Source {
+	var sources []feed.Source
+	for _, s := range cfg.Sources {
+		sources = append(sources, feed.Source{Name: s.Name, URL: s.URL})
+	}
+	return sources
 }

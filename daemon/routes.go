@@ -14,13 +14,14 @@ import (
 
 // parts are what the routes lead to.
 type parts struct {
+	pages  *pageMaker
 	look   *web.Look
 	owner  *web.OwnerDoor
 	kiosk  *web.KioskDoor
 	news   *feed.Service
 	quotes *quotes.Service
 	stage  *display.Stage
-	page   *page.Page
+	cards  cards
 	health *Health
 	ready  *atomic.Bool
 }
@@ -40,16 +41,19 @@ func navigation() []web.NavEntry {
 func routes(p parts) []web.Route {
 	return slices.Concat(
 		[]web.Route{
-			{Method: "GET", Pattern: "/{$}", Role: web.Anyone, Handler: homePage(p)},
-			{Method: "GET", Pattern: "/health", Role: web.Anyone, Handler: healthPage(p)},
+			{Method: "GET", Pattern: "/{$}", Role: web.Anyone, Handler: p.pages.homePage(p)},
+			{Method: "GET", Pattern: "/health", Role: web.Anyone, Handler: p.pages.healthPage(p)},
 			{Method: "GET", Pattern: "/healthz", Role: web.Anyone, Handler: p.health},
 			{Method: "GET", Pattern: "/readyz", Role: web.Anyone, Handler: readiness(p.ready)},
 
+			{Method: "GET", Pattern: "/kiosk", Role: web.Anyone, Handler: page.Kiosk()},
+			{Method: "GET", Pattern: "/wall", Role: web.Anyone, Handler: page.Wall()},
+			{Method: "GET", Pattern: page.StaticPrefix, Role: web.Anyone, Handler: page.Static()},
+			p.pages.assets.Route(p.look),
 			{Method: "GET", Pattern: "/display/screen", Role: web.Anyone, Streams: true, Handler: http.HandlerFunc(p.stage.ServeScreen)},
 			{Method: "GET", Pattern: "/display/frame.png", Role: web.Anyone, Handler: http.HandlerFunc(p.stage.ServePicture)},
 			{Method: "GET", Pattern: "/display/cells", Role: web.Anyone, Handler: http.HandlerFunc(p.stage.ServeCells)},
 		},
-		p.page.Routes(p.look),
 		p.look.Routes(),
 		p.owner.Routes(p.look),
 		p.kiosk.Routes(p.look),

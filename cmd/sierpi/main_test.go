@@ -48,8 +48,8 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-// daemon is a running `sierpi serve`.
-type daemon struct {
+// process is a running `sierpi serve`.
+type process struct {
 	t       *testing.T
 	cmd     *exec.Cmd
 	state   string
@@ -65,9 +65,9 @@ type daemon struct {
 var addresses = regexp.MustCompile(`^(pages|metrics|wall|owner) +(\S+)`)
 
 // start runs the daemon on free ports and waits until it is ready.
-func start(t *testing.T, state string, args ...string) *daemon {
+func start(t *testing.T, state string, args ...string) *process {
 	t.Helper()
-	d := &daemon{t: t, state: state}
+	d := &process{t: t, state: state}
 	d.cmd = command(t, append([]string{"serve", "--listen", "127.0.0.1:0", "--metrics-listen", "127.0.0.1:0", "--state", state}, args...)...)
 	stdout, err := d.cmd.StdoutPipe()
 	if err != nil {
@@ -124,7 +124,7 @@ func command(t *testing.T, args ...string) *exec.Cmd {
 	return cmd
 }
 
-type lockedWriter struct{ d *daemon }
+type lockedWriter struct{ d *process }
 
 func (w lockedWriter) Write(p []byte) (int, error) {
 	w.d.mu.Lock()
@@ -132,14 +132,14 @@ func (w lockedWriter) Write(p []byte) (int, error) {
 	return w.d.log.Write(p)
 }
 
-func (d *daemon) logged() string {
+func (d *process) logged() string {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.log.String()
 }
 
 // await asks an address until it answers with a status.
-func (d *daemon) await(path string, status int) {
+func (d *process) await(path string, status int) {
 	d.t.Helper()
 	ctx, cancel := context.WithTimeout(d.t.Context(), 30*time.Second)
 	defer cancel()
@@ -160,7 +160,7 @@ func (d *daemon) await(path string, status int) {
 }
 
 // get reads an address, which must answer 200.
-func (d *daemon) get(url string) string {
+func (d *process) get(url string) string {
 	d.t.Helper()
 	if strings.HasPrefix(url, "/") {
 		url = d.pages + url
@@ -181,7 +181,7 @@ func (d *daemon) get(url string) string {
 }
 
 // end sends a signal and returns the exit status and how long it took.
-func (d *daemon) end(sig os.Signal) (status int, took time.Duration) {
+func (d *process) end(sig os.Signal) (status int, took time.Duration) {
 	d.t.Helper()
 	began := time.Now()
 	if err := d.cmd.Process.Signal(sig); err != nil {

@@ -211,7 +211,8 @@ func (s *Stage) ServeScreen(w http.ResponseWriter, r *http.Request) {
 	conn.SetReadLimit(readLimit)
 	s.opt.Logger.Debug("a screen is attached", "address", sc.address, "id", sc.id)
 
-	ctx, cancel := context.WithCancelCause(r.Context())
+	// The request's own context ends with the daemon, before a screen could be told.
+	ctx, cancel := context.WithCancelCause(context.WithoutCancel(r.Context()))
 	defer cancel(nil)
 	read := make(chan struct{})
 	go func() {

@@ -90,6 +90,7 @@ type Stage struct {
 
 	watched chan struct{} // capacity 1: a first screen has come
 	ended   chan struct{} // closed when Run returns
+	empty   chan struct{} // closed when, after that, the last screen has left
 
 	mu       sync.Mutex
 	director *director
@@ -126,6 +127,7 @@ func New(o Options) (*Stage, error) {
 		opt: o, director: d,
 		watched:  make(chan struct{}, 1),
 		ended:    make(chan struct{}),
+		empty:    make(chan struct{}),
 		ring:     make([]wire.Frame, max(4, min(ringFrames, ringBytes/(o.Width*o.Height)))),
 		messages: make(map[uint32]*encoded),
 		screens:  make(map[*screen]struct{}),
@@ -290,6 +292,9 @@ func (s *Stage) detach(sc *screen) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.screens, sc)
+	if s.stopped && len(s.screens) == 0 {
+		close(s.empty)
+	}
 	if sc.id == "" {
 		return
 	}
@@ -312,9 +317,23 @@ func (s *Stage) detach(sc *screen) {
 func (s *Stage) close() {
 	s.mu.Lock()
 	s.stopped = true
+	attached := len(s.screens)
 	s.mu.Unlock()
 	close(s.ended)
+	if attached == 0 {
+		return
+	}
+	// Screens are told why; one that does not answer is not waited for.
+	patience := time.NewTimer(farewell)
+	defer patience.Stop()
+	select {
+	case <-s.empty:
+	case <-patience.C:
+	}
 }
+
+// farewell is how long screens have to take leave when the daemon stops.
+const farewell = 500 * time.Millisecond
 
 // cardsEvery is how often the cards are asked for.
 const cardsEvery = 5 * time.Second

@@ -62,3 +62,11 @@ func asUsage(err error) error {
 	}
 	return usageError{err}
 }
+
+// group is a command that only holds others: alone it prints its help.
+func group(cmd *cobra.Command, children ...*cobra.Command) *cobra.Command {
+	cmd.Args = noArgs
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+	cmd.AddCommand(children...)
+	return cmd
+}

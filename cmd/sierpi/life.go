@@ -26,14 +26,11 @@ const maxPatternFile = 64 << 20
 const maxPictureSide = 16384
 
 func lifeCommand() *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "life",
-		Short: "Run Life patterns from files or from the catalogue",
-		Args:  noArgs,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-	}
-	cmd.AddCommand(lifeRunCommand(), lifeListCommand())
-	return cmd
+	return group(&cobra.Command{
+		Use:     "life",
+		Short:   "Run Life patterns from files or from the catalogue",
+		Example: "  sierpi life list\n  sierpi life run acorn --generations 5206",
+	}, lifeRunCommand(), lifeListCommand())
 }
 
 func lifeListCommand() *cobra.Command {

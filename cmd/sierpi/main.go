@@ -56,7 +56,7 @@ func (usageError) ExitCode() int { return 2 }
 
 // newRoot builds the tree of commands.
 func newRoot() *cobra.Command {
-	root := &cobra.Command{
+	root := group(&cobra.Command{
 		Use:   "sierpi",
 		Short: "A Raspberry Pi as an appliance with a living screen",
 		Long: `sierpi turns a Raspberry Pi into an appliance with a living screen: Conway's Life
@@ -64,16 +64,14 @@ and Sierpinski's triangle on the wall, a release feed, quotes and figures for
 Prometheus beside it, zram swap and a login on the serial line underneath.`,
 		Example: `  sierpi serve                         start everything on this machine
   sierpi quotes import /usr/share/games/fortunes
-  sierpi life run gosper-gun --generations 3000
+  sierpi life run gosper-glider-gun --generations 3000
   sierpi power --watch`,
 		SilenceUsage:      true,
 		SilenceErrors:     true,
 		DisableAutoGenTag: true,
-		Args:              cobra.NoArgs,
-	}
+	}, serveCommand(), quotesCommand(), lifeCommand(), powerCommand(), configCommand(), manCommand(), versionCommand())
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usageError{fmt.Errorf("%w; see %q", err, cmd.CommandPath()+" --help")}
 	})
-	root.AddCommand(serveCommand(), quotesCommand(), lifeCommand(), powerCommand(), configCommand(), manCommand(), versionCommand())
 	return root
 }

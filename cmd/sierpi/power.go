@@ -36,7 +36,7 @@ What this machine does not have is not printed.`,
 			root := where.machine()
 			b, err := board.Read(root)
 			if err != nil {
-				return fmt.Errorf("reading what this machine is: %w", err)
+				fmt.Fprintln(cmd.ErrOrStderr(), "what this machine is cannot be read in full:", err)
 			}
 			meter := power.New(root, cfg.Power, b)
 			show := func(ctx context.Context) error {

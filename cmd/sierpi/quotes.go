@@ -17,14 +17,11 @@ import (
 )
 
 func quotesCommand() *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "quotes",
-		Short: "Import quotes and search them",
-		Args:  noArgs,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-	}
-	cmd.AddCommand(quotesImportCommand(), quotesSearchCommand())
-	return cmd
+	return group(&cobra.Command{
+		Use:     "quotes",
+		Short:   "Import quotes and search them",
+		Example: "  sierpi quotes import /usr/share/games/fortunes\n  sierpi quotes search computer",
+	}, quotesImportCommand(), quotesSearchCommand())
 }
 
 // withQuotes runs f over the database that the daemon uses too; both may run.

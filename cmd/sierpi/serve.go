@@ -1,8 +1,6 @@
 package main
 
 import (
-	"fmt"
-	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -91,42 +89,4 @@ func serveConfig(where places, state string, log *slog.Logger) (cfg config.Confi
 		log.Error("the config has a mistake", "err", m)
 	}
 	return last.Mend(cfg, mistakes), mistakes.Error(), nil
-}
-
-func configCommand() *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "config",
-		Short: "Check the config, or print the commented reference",
-		Args:  noArgs,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-	}
-	var where places
-	check := &cobra.Command{
-		Use:     "check",
-		Short:   "Name every mistake with file, line and column, and what is allowed",
-		Example: "  sierpi config check\n  sierpi config check --config ./sierpi.toml",
-		Args:    noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			_, mistakes := config.Load(config.Files(where.root, where.config)...)
-			if err := mistakes.Err(); err != nil {
-				return configError{err}
-			}
-			_, err := fmt.Fprintln(cmd.OutOrStdout(), "the config is good")
-			return err
-		},
-	}
-	where.addConfig(check)
-	where.addRoot(check)
-	reference := &cobra.Command{
-		Use:     "reference",
-		Short:   "Print the reference file: every key, commented, with its default",
-		Example: "  sierpi config reference >sierpi.toml",
-		Args:    noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			_, err := io.WriteString(cmd.OutOrStdout(), string(config.Reference()))
-			return err
-		},
-	}
-	cmd.AddCommand(check, reference)
-	return cmd
 }

@@ -48,7 +48,7 @@ type GPIO struct {
 type FirstBoot struct {
 	Hostname     string   `toml:"hostname"`
 	User         string   `toml:"user"`
-	PasswordHash string   `toml:"password-hash"` // crypt(3)
+	PasswordHash string   `toml:"password-hash" secret:"true"` // crypt(3)
 	SSHKeys      []string `toml:"ssh-keys"`
 	WiFi         WiFi     `toml:"wifi"`
 	Locale       string   `toml:"locale"`
@@ -59,6 +59,6 @@ type FirstBoot struct {
 // WiFi is the [firstboot.wifi] table.
 type WiFi struct {
 	SSID     string `toml:"ssid"`
-	Password string `toml:"password"`
+	Password string `toml:"password" secret:"true"`
 	Country  string `toml:"country"`
 }

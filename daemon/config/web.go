@@ -1,12 +1,60 @@
 package config
 
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"regexp"
+	"strconv"
+)
+
 // Web is the [web] table: who listens where.
 type Web struct {
 	Listen        string   `toml:"listen"`         // address of the pages, "127.0.0.1:8080"
-	MetricsListen string   `toml:"metrics-listen"` // address of /metrics, "127.0.0.1:9101"
+	MetricsListen string   `toml:"metrics-listen"` // address of /metrics, "127.0.0.1:9101"; empty: none
 	Hosts         []string `toml:"hosts"`          // further names this machine is called by
 }
 
 func defaultWeb() Web {
 	return Web{Listen: "127.0.0.1:8080", MetricsListen: "127.0.0.1:9101"}
 }
+
+func (w Web) check(bad func(key, found, allowed string)) {
+	const listen = "write an address and a port such as \"127.0.0.1:8080\", or \":80\" for every address of the machine"
+	if !isListen(w.Listen) {
+		bad("listen", fmt.Sprintf("found %q", w.Listen), listen)
+	}
+	if w.MetricsListen != "" && !isListen(w.MetricsListen) {
+		bad("metrics-listen", fmt.Sprintf("found %q", w.MetricsListen), listen+", or \"\" for none")
+	}
+	for i, h := range w.Hosts {
+		if _, err := netip.ParseAddr(h); err != nil && !isHostname(h) {
+			bad(fmt.Sprintf("hosts[%d]", i), fmt.Sprintf("found %q", h), "write a name or an address alone, without http:// and without a port, such as \"wall.example.org\"")
+		}
+	}
+}
+
+// isListen reports whether net.Listen can make sense of it: the host may be empty.
+func isListen(s string) bool {
+	host, port, err := net.SplitHostPort(s)
+	if err != nil {
+		return false
+	}
+	n, err := strconv.ParseUint(port, 10, 16)
+	_ = n // 0 lets the kernel choose
+	if err != nil || host == "" {
+		return err == nil
+	}
+	_, err = netip.ParseAddr(host)
+	return err == nil || isHostname(host)
+}
+
+// isHostPort is an address that can be dialled.
+func isHostPort(s string) bool {
+	host, port, err := net.SplitHostPort(s)
+	return err == nil && host != "" && port != "0" && isListen(s)
+}
+
+var hostname = regexp.MustCompile(`^([A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9])?)(\.[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9])?)*\.?$`)
+
+func isHostname(s string) bool { return len(s) <= 253 && hostname.MatchString(s) }

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/sierpi/sierpi/daemon/web"
@@ -101,8 +102,16 @@ func (s *Service) mark(w http.ResponseWriter, list []status) (stale bool) {
 // maxShown bounds one answer.
 const maxShown = 200
 
-var pageTemplate = template.Must(template.New("page.html").Funcs(template.FuncMap{
-	"ago":  ago,
+var pageTemplate = template.Must(template.New("page.html").Funcs(web.Funcs()).Funcs(template.FuncMap{
+	"ago": ago,
+	// Links were checked when they were parsed; html/template knows no magnet links.
+	"href": func(s string) template.URL { return template.URL(s) },
+	"short": func(d time.Duration) string {
+		if d > time.Minute {
+			return strings.TrimSuffix(d.Round(time.Minute).String(), "0s")
+		}
+		return d.Round(time.Second).String()
+	},
 	"date": func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04") },
 	"iso":  func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
 }).ParseFS(files, "page.html"))
@@ -111,6 +120,8 @@ func (s *Service) page(w http.ResponseWriter, r *http.Request) {
 	s.ready(r.Context())
 	list := s.status(s.now())
 	stale := s.mark(w, list)
+	// The layout differs for the owner, so the look decides on caching.
+	w.Header().Del("Cache-Control")
 	snap := s.shown.Load()
 	s.look.Render(w, r, web.View{
 		Title: "Feed", Section: "/feed", Body: pageTemplate,

@@ -168,7 +168,7 @@ func (d *OwnerDoor) signIn(look *Look, w http.ResponseWriter, r *http.Request) {
 	}
 	if !d.opens(r.PostFormValue("secret")) {
 		d.log.Warn("a sign-in as owner was refused", "client", r.RemoteAddr)
-		look.signIn(w, r, http.StatusUnauthorized, next, "That is not the secret. It was shown once when sierpi first started; `sierpi owner reset-secret` makes a new one.")
+		look.signIn(w, r, http.StatusUnauthorized, next, "That is not the secret.")
 		return
 	}
 	id, err := d.open()

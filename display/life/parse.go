@@ -56,7 +56,7 @@ func (l *lines) next() bool {
 }
 
 func (l *lines) fail(column int, format string, args ...any) error {
-	return &SyntaxError{Format: l.format, Line: l.number, Column: column + 1, Reason: fmt.Sprintf(format, args...)}
+	return &SyntaxError{Format: l.format, Line: max(l.number, 1), Column: column + 1, Reason: fmt.Sprintf(format, args...)}
 }
 
 // run adds n live cells from x,y rightwards.
@@ -271,7 +271,7 @@ func ParseLife105(data []byte) (*Pattern, error) {
 		}
 		y++
 	}
-	return p, l.place(p)
+	return l.placed(p)
 }
 
 // The signed formats may lie anywhere; half the side either way keeps the box
@@ -304,12 +304,13 @@ func (l *lines) row(p *Pattern, x, y int64, live string) error {
 	return nil
 }
 
-func (l *lines) place(p *Pattern) error {
+// placed moves the box of a pattern that lay anywhere to 0,0.
+func (l *lines) placed(p *Pattern) (*Pattern, error) {
 	p.normalise(true)
 	if max(p.Width, p.Height) > MaxPatternSide {
-		return l.fail(0, "the pattern is larger than %d cells along one side", MaxPatternSide)
+		return nil, l.fail(0, "the pattern is larger than %d cells along one side", MaxPatternSide)
 	}
-	return nil
+	return p, nil
 }
 
 // ParseLife106 reads "#Life 1.06" and then "x y" of one live cell a line.
@@ -337,7 +338,7 @@ func ParseLife106(data []byte) (*Pattern, error) {
 			return nil, err
 		}
 	}
-	return p, l.place(p)
+	return l.placed(p)
 }
 
 // ParsePlaintext reads the .cells format: "!Name: ..." and other comments, then

@@ -25,6 +25,7 @@ type Plane struct {
 	rule   Rule
 	blocks map[[2]int32]*block
 	spare  []*block
+	most   int // blocks; MaxPlaneBlocks but in tests
 	err    error
 }
 
@@ -34,7 +35,7 @@ func NewPlane(rule Rule) (*Plane, error) {
 	if err := rule.CheckUnbounded(); err != nil {
 		return nil, err
 	}
-	p := &Plane{rule: rule, blocks: make(map[[2]int32]*block)}
+	p := &Plane{rule: rule, blocks: make(map[[2]int32]*block), most: MaxPlaneBlocks}
 	p.field.init(rule, 0)
 	p.grow = func(b *block, direction int) *block {
 		d := directions[direction]
@@ -66,8 +67,8 @@ func (p *Plane) block(x, y int32) *block {
 		p.err = fmt.Errorf("%w: more than %d cells from its centre", ErrTooLarge, MaxPlaneSide)
 		return nil
 	}
-	if len(p.blocks) >= MaxPlaneBlocks {
-		p.err = fmt.Errorf("%w: more than %d blocks of 64 x 64 cells; HashLife may still hold it", ErrTooLarge, MaxPlaneBlocks)
+	if len(p.blocks) >= p.most {
+		p.err = fmt.Errorf("%w: more than %d blocks of 64 x 64 cells; HashLife may still hold it", ErrTooLarge, p.most)
 		return nil
 	}
 	var b *block

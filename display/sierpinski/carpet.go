@@ -32,7 +32,7 @@ type axis struct {
 const (
 	carpetGroups   = 2
 	carpetLevels   = 16
-	carpetPictures = 600        // 40 s for a factor of 9
+	carpetPictures = 720        // 48 s for a factor of 9
 	carpetUnit     = 3486784401 // 3^20: the side of the surrounding square
 )
 
@@ -87,7 +87,7 @@ func (c *Carpet) Draw(dst []uint8, stride int) {
 	// sides of the picture keep it inside.
 	side := float64(2*max(c.width, c.height)) * 1.01 * exp(float64(c.phase()*2*math.Log(3)))
 	c.table.fill(holeTones{
-		cells: side / carpetUnit, near: 0.4, reach: float64(c.height*c.level) / 10, groups: carpetGroups, lit: true,
+		fast: c.speed > 100, cells: side / carpetUnit, near: 0.4, whole: 6, reach: float64(c.height*c.level) / 10, groups: carpetGroups, lit: true,
 		radius: func(n int) float64 {
 			r := side / 6
 			for range n {

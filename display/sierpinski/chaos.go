@@ -40,15 +40,16 @@ type Chaos struct {
 	grainsTick int // grains that fall in a tick of rain
 
 	game
-	corner       [3][2]int32 // in 1/65536 cell
-	from, to     [][2]int32
-	throws       int
-	stage        chaosStage
-	ticks        int // of this throw or stage
-	points       uint64
-	ease         [chaosFlight + 1]int64
-	walkers      int
-	triangleSide float64
+	corner   [3][2]int32 // in 1/65536 cell
+	from, to [][2]int32
+	throws   int
+	stage    chaosStage
+	ticks    int // of this throw or stage
+	points   uint64
+	shown    int // the tick of the flight that is drawn
+	beat     bool
+	ease     [chaosFlight + 1]int64
+	walkers  int
 }
 
 type chaosStage int
@@ -63,6 +64,7 @@ const (
 const (
 	chaosFlight  = 54 // ticks a throw takes
 	chaosThrows  = 7
+	chaosLight   = 12 // of a grain in flight, in tones
 	chaosRaining = 30 * 30
 	chaosResting = 12 * 30
 	chaosFading  = 5 * 30
@@ -88,12 +90,12 @@ func NewChaos(width, height int, s Settings) (*Chaos, error) {
 	c := &Chaos{
 		tones: newTones(s, dustGroups*dustTones), pacer: pacer{speed: s.Speed},
 		grainsTick: max(1, int(cells*float64(2*s.Level)/chaosRaining)),
-		game:       game{rng: newRand(s.Seed)}, triangleSide: side,
-		walkers: min(40000, max(100, width*height*s.Level/100)),
+		game:       game{rng: newRand(s.Seed)},
+		walkers:    min(40000, max(100, width*height/24)),
 	}
 	// Most of the grains fall on few cells: the mean of a cell hit at all is
 	// several times that of the triangle's area.
-	c.dust = newDust(width, height, float64(8*s.Level))
+	c.dust = newDust(width, height, float64(20*s.Level))
 	c.corner = [3][2]int32{
 		{q16(w / 2), q16(top)},
 		{q16(w/2 - side/2), q16(top + side*math.Sqrt(3)/2)},
@@ -145,6 +147,10 @@ func (c *Chaos) Step() {
 	c.drift()
 	for range c.tick() {
 		c.move()
+	}
+	// Fifteen pictures a second of the flight, at any speed.
+	if c.beat = !c.beat; c.beat || c.ticks < c.shown {
+		c.shown = c.ticks
 	}
 }
 
@@ -206,14 +212,23 @@ func (c *Chaos) Draw(dst []uint8, stride int) {
 	if c.stage != chaosGather {
 		return
 	}
-	e := c.ease[c.ticks]
+	// A grain's light is shared between four cells by its place, so that it glides
+	// without twinkling.
+	e := c.ease[c.shown]
 	for i, p := range c.from {
 		q := c.to[i]
-		x := (int64(p[0]) + int64(q[0]-p[0])*e>>16) >> 16
-		y := (int64(p[1]) + int64(q[1]-p[1])*e>>16) >> 16
-		if uint64(x) < uint64(c.width) && uint64(y) < uint64(c.height) {
-			k := &dst[int(y)*stride+int(x)]
-			*k = c.tint(int32(x<<16), i)*dustTones + min(max(*k%dustTones, 7)+4, dustTones-1)
+		x := int64(p[0]) + int64(q[0]-p[0])*e>>16
+		y := int64(p[1]) + int64(q[1]-p[1])*e>>16
+		tint := c.tint(int32(x), i) * dustTones
+		fx, fy := x>>8&255, y>>8&255
+		for k, light := range [4]int64{(256 - fx) * (256 - fy), fx * (256 - fy), (256 - fx) * fy, fx * fy} {
+			px, py := int(x>>16)+k&1, int(y>>16)+k>>1
+			add := uint8(light * chaosLight >> 16)
+			if add == 0 || uint(px) >= uint(c.width) || uint(py) >= uint(c.height) {
+				continue
+			}
+			cell := &dst[py*stride+px]
+			*cell = tint + min(*cell%dustTones+add, dustTones-1)
 		}
 	}
 }
@@ -222,7 +237,17 @@ func (c *Chaos) Draw(dst []uint8, stride int) {
 func (c *Chaos) Bits() int { return 8 }
 
 // Palette returns the colours of this moment.
-func (c *Chaos) Palette() []color.RGBA { return c.tinted(dustGroups, 13) }
+func (c *Chaos) Palette() []color.RGBA {
+	for i := range c.buf {
+		v := float64(i%dustTones) / (dustTones - 1)
+		if !c.day { // single grains must be seen in the dark
+			v = math.Pow(v, 0.55)
+		}
+		side := float64(i/dustTones)/(dustGroups-1) - 0.5
+		c.buf[i] = c.at(0.9*v, side*75*min(1, 3*v)).rgba()
+	}
+	return c.buf
+}
 
 // Caption says what is shown.
 func (c *Chaos) Caption() string {

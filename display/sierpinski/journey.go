@@ -42,7 +42,7 @@ func (j *journey) phase() float64 {
 // Seek goes to a depth: the figure has repeated that often.
 func (j *journey) Seek(depth uint64) { j.depth, j.pos, j.hold = depth, 0, 0 }
 
-// power writes the magnification as a power.
+// sign is that of the magnification's exponent.
 func (j *journey) sign() string {
 	if j.out {
 		return "-"
@@ -72,13 +72,20 @@ type holeTones struct {
 	cells  float64             // the size of the coordinates' unit, in cells
 	near   float64             // the distance in cells within which all is figure
 	reach  float64             // the distance in cells at which the ramp ends
+	whole  float64             // the size of a hole, as radius has it, from which on it has its full contrast
 	radius func(n int) float64 // the greatest distance in a hole of level n, in cells
 	groups int                 // levels until the picture repeats
 	lit    bool                // the holes are lit and the figure is the ground
+	fast   bool                // with fewer tones
 }
 
 // Holes of one level share a tint; the tints must come round with the picture.
-const zoomTones = 40
+// The tones are the price of the stream: every edge between two moves. A faster
+// journey gets fewer, which its motion hides.
+const (
+	zoomTones     = 40
+	zoomTonesFast = 20
+)
 
 func (t *depthTones) fill(h holeTones) {
 	var far [256]float64
@@ -90,10 +97,13 @@ func (t *depthTones) fill(h holeTones) {
 	for n := range t {
 		// A hole too small to be seen melts into the figure instead of
 		// twinkling: its contrast comes as it grows.
-		seen := float64((zoomTones - 1) * ramp(h.radius(n), 0.5, 3))
+		seen := float64((zoomTones - 1) * ramp(h.radius(n), h.whole/6, h.whole))
 		first := uint8(n % h.groups * zoomTones)
 		for i, v := range far {
 			k := uint8(math.Round(float64(seen * v)))
+			if h.fast {
+				k = uint8(math.Round(float64(seen*v)*(zoomTonesFast-1)/(zoomTones-1))) * (zoomTones - 1) / (zoomTonesFast - 1)
+			}
 			if !h.lit {
 				k = zoomTones - 1 - k
 			}
@@ -113,5 +123,17 @@ func ramp(d, d0, d1 float64) float64 {
 	if d <= d0 {
 		return 0
 	}
-	return min(1, math.Log(d/d0)/math.Log(d1/d0))
+	return min(1, ln(d/d0)/ln(d1/d0))
+}
+
+// ln is the natural logarithm, like exp the same on every architecture.
+func ln(v float64) float64 {
+	f, e := math.Frexp(v)
+	t := (f - 1) / (f + 1) // -1/3 to 0
+	sum, power := 0.0, t
+	for n := 1; n < 40; n += 2 {
+		sum += power / float64(n)
+		power = float64(power * float64(t*t))
+	}
+	return float64(2*sum) + float64(float64(e)*math.Ln2)
 }

@@ -38,7 +38,7 @@ type Rule90 struct {
 const (
 	ruleGroups = 3
 	ruleTones  = 20
-	ruleTicks  = 3  // ticks a row at 100 %: ten rows a second
+	ruleTicks  = 4  // ticks a row at 100 %: seven or eight rows a second
 	rulePause  = 16 // empty rows between two falls
 )
 

@@ -46,7 +46,7 @@ type Settings struct {
 	Colours string `json:"colours,omitempty"`
 	// Day chooses the light palette.
 	Day bool `json:"day,omitempty"`
-	// Speed is in percent of the nominal pace, 25 to 400; 0 is 100.
+	// Speed is in percent of the nominal pace, 25 to 200; 0 is 100.
 	Speed int `json:"speed,omitempty"`
 	// Variant is one of the scene's [Info].Variants; empty is the first.
 	Variant string `json:"variant,omitempty"`
@@ -67,10 +67,11 @@ type Info struct {
 	Variants []string `json:"variants"`
 }
 
-// Speeds a person may set, in percent.
+// Speeds a person may set, in percent. Beyond twice the pace the finest cells would
+// flash more than three times a second.
 const (
 	MinSpeed = 25
-	MaxSpeed = 400
+	MaxSpeed = 200
 )
 
 // Scenes describes every scene, in the order a settings page shows them.
@@ -185,7 +186,7 @@ type pacer struct {
 	rest  int
 }
 
-// tick returns how many nominal ticks pass with this one: 0 to 4.
+// tick returns how many nominal ticks pass with this one: 0 to 2.
 func (p *pacer) tick() int {
 	p.rest += p.speed
 	n := p.rest / 100

@@ -84,7 +84,7 @@ func (z *Zoom) altitude() float64 {
 func (z *Zoom) Draw(dst []uint8, stride int) {
 	alt := z.altitude()
 	z.table.fill(holeTones{
-		cells: alt / unit, near: 0.5, reach: float64(z.height*z.level) / 10, groups: zoomGroups,
+		fast: z.speed > 100, cells: alt / unit, near: 0.5, whole: 3, reach: float64(z.height*z.level) / 10, groups: zoomGroups,
 		radius: func(n int) float64 { return alt / float64(uint64(6)<<n) },
 	})
 	// Along a row z stands still, x grows and y shrinks by the same.
@@ -95,15 +95,22 @@ func (z *Zoom) Draw(dst []uint8, stride int) {
 		x := fixed(2.0/7, -up/(2*alt)) - uint32(uint64(e)*uint64(z.width-1)/2)
 		line := dst[row*stride:][:z.width]
 		for i := range line {
-			y := ^(x + zz)
-			n := bits.LeadingZeros32(^(x|y|zz)|1) & 31
-			half := uint32(1<<31) >> n
-			m := half - 1
-			d := half - max(x&m, y&m, zz&m)
+			n, d := hole(x, zz)
 			line[i] = z.table[n][logIndex(d, bits.Len32(d))]
 			x += e
 		}
 	}
+}
+
+// hole returns the level of the hole that (x, ^(x+z), z) lies in, 0 to 31, and
+// the distance to the hole's nearest edge. A point of the triangle itself counts
+// as one at the edge of a hole of level 31.
+func hole(x, z uint32) (level int, distance uint32) {
+	y := ^(x + z)
+	n := bits.LeadingZeros32(^(x|y|z)|1) & 31
+	half := uint32(1<<31) >> n
+	m := half - 1
+	return n, half - max(x&m, y&m, z&m)
 }
 
 // fixed returns the coordinate base+off as 32 bits.

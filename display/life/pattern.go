@@ -39,12 +39,13 @@ func (e *SyntaxError) Error() string {
 	return fmt.Sprintf("%s pattern, line %d, column %d: %s", e.Format, e.Line, e.Column, e.Reason)
 }
 
+func byRows(a, b Cell) int {
+	return cmp.Or(cmp.Compare(a.Y, b.Y), cmp.Compare(a.X, b.X))
+}
+
 // normalise brings cells into rows without doubles. With move, the box becomes
 // the cells' own, at 0,0.
 func (p *Pattern) normalise(move bool) {
-	byRows := func(a, b Cell) int {
-		return cmp.Or(cmp.Compare(a.Y, b.Y), cmp.Compare(a.X, b.X))
-	}
 	if !slices.IsSortedFunc(p.Cells, byRows) {
 		slices.SortFunc(p.Cells, byRows)
 	}

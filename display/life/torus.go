@@ -2,52 +2,59 @@ package life
 
 import (
 	"fmt"
-	"math/bits"
+	"slices"
 )
 
-// MaxTorusWords bounds a torus: rows times words a row, 64 cells each. At 2^22 a
-// torus takes 64 MB and has 268 million cells if its width is a multiple of 64.
-const MaxTorusWords = 1 << 22
+// MaxTorusBlocks bounds a torus, which is made of blocks of 64 x 64 cells, 1.2 KB
+// each: 80 MB and 268 million cells at the most.
+const MaxTorusBlocks = 1 << 16
 
 // A Torus is a grid of fixed size whose opposite edges touch, or, under a rule
 // with Golly's ":P" bounds, one surrounded by cells that are always dead. It is
 // not safe for concurrent use.
 type Torus struct {
+	field
 	width, height int
-	stride        int    // words a row
-	last          uint64 // the cells in use of a row's last word
+	stride        int // words a row, blocks a row
 	rule          Rule
-	table         *ruleTable // nil for B3/S23
 	wrap          bool
-	generation    uint64
+	blocks        []block
 	activity      float64
-	cur, next     []uint64
-	sums          [4][]uint64 // row sums, ones and twos interleaved: three rows in turn, and the first row kept
+	rows          []uint64 // what Words returned, while valid
+	valid         bool
 }
 
 // NewTorus returns an empty grid of width times height cells. A size of 1 or more
-// is good; see MaxTorusWords for the upper end. If the rule names bounds they must
+// is good; see MaxTorusBlocks for the upper end. If the rule names bounds they must
 // be of this size.
 func NewTorus(width, height int, rule Rule) (*Torus, error) {
 	if width < 1 || height < 1 {
 		return nil, fmt.Errorf("a grid of %d x %d cells: both sides must be 1 or more", width, height)
 	}
-	if uint64(height)*((uint64(width)+63)/64) > MaxTorusWords {
-		return nil, fmt.Errorf("a grid of %d x %d cells is too large: at most %d cells in rows of a multiple of 64", width, height, MaxTorusWords*64)
+	across, down := (width-1)/64+1, (height-1)/64+1
+	if uint64(across)*uint64(down) > MaxTorusBlocks {
+		return nil, fmt.Errorf("a grid of %d x %d cells is too large: at most %d blocks of 64 x 64", width, height, MaxTorusBlocks)
 	}
 	if b := rule.Bounds; b.Edge != NoEdge && (b.Width != width || b.Height != height) {
 		return nil, fmt.Errorf("the rule %s names bounds of %d x %d cells, the grid is %d x %d", rule, b.Width, b.Height, width, height)
 	}
-	t := &Torus{width: width, height: height, stride: (width + 63) / 64, rule: rule, wrap: rule.Bounds.Edge != Dead, activity: 1}
-	t.last = ^uint64(0) >> (63 - uint(width-1)&63)
-	if rule.Unbounded() != Conway {
-		t.table = rule.table()
+	t := &Torus{width: width, height: height, stride: across, rule: rule, wrap: rule.Bounds.Edge != Dead}
+	t.blocks = make([]block, across*down)
+	for i := range t.blocks {
+		b := &t.blocks[i]
+		x, y := i%across, i/across
+		b.rows = uint8(min(height-y*64, 64))
+		b.end = uint8(min(width-x*64, 64) - 1)
+		for d, step := range directions {
+			nx, ny := x+step.X, y+step.Y
+			if !t.wrap && (nx < 0 || nx >= across || ny < 0 || ny >= down) {
+				continue
+			}
+			b.near[d] = &t.blocks[(ny+down)%down*across+(nx+across)%across]
+		}
 	}
-	t.cur = make([]uint64, t.stride*height)
-	t.next = make([]uint64, t.stride*height)
-	for i := range t.sums {
-		t.sums[i] = make([]uint64, 2*t.stride)
-	}
+	t.field.init(rule, len(t.blocks))
+	t.editAll()
 	return t, nil
 }
 
@@ -60,29 +67,41 @@ func (t *Torus) Height() int { return t.height }
 // Rule is the rule given to NewTorus.
 func (t *Torus) Rule() Rule { return t.rule }
 
-// Generation is the number of steps since the grid was made or cleared.
-func (t *Torus) Generation() uint64 { return t.generation }
-
 // Words is the state: rows one after the other, stride words each; bit x&63 of
 // word x>>6 of a row is the cell x, and the bits beyond the width are zero. It is
-// valid until the next call that changes the grid, and must not be written to.
-func (t *Torus) Words() (words []uint64, stride int) { return t.cur, t.stride }
+// a copy, overwritten by the first call of Words after the grid has changed.
+func (t *Torus) Words() (words []uint64, stride int) {
+	if !t.valid {
+		if t.rows == nil {
+			t.rows = make([]uint64, t.stride*t.height)
+		}
+		for i := range t.blocks {
+			b := &t.blocks[i]
+			column := t.rows[i/t.stride*64*t.stride+i%t.stride:]
+			for r, w := range b.words(t.now)[:b.rows] {
+				column[r*t.stride] = w
+			}
+		}
+		t.valid = true
+	}
+	return t.rows, t.stride
+}
 
 // Population is the number of live cells.
 func (t *Torus) Population() int {
 	n := 0
-	for _, w := range t.cur {
-		n += bits.OnesCount64(w)
+	for i := range t.blocks {
+		n += t.blocks[i].population(t.now)
 	}
 	return n
 }
 
-// at is the word and bit of a cell. Coordinates wrap around; beyond the edge of a
-// bounded plane there is no cell.
-func (t *Torus) at(x, y int) (word int, bit uint64, ok bool) {
+// at is the block and place of a cell. Coordinates wrap around; beyond the edge of
+// a bounded plane there is no cell.
+func (t *Torus) at(x, y int) (b *block, row int, bit uint64) {
 	if x < 0 || x >= t.width || y < 0 || y >= t.height {
 		if !t.wrap {
-			return 0, 0, false
+			return nil, 0, 0
 		}
 		if x %= t.width; x < 0 {
 			x += t.width
@@ -91,27 +110,25 @@ func (t *Torus) at(x, y int) (word int, bit uint64, ok bool) {
 			y += t.height
 		}
 	}
-	return y*t.stride + x>>6, 1 << (x & 63), true
+	return &t.blocks[y>>6*t.stride+x>>6], y & 63, 1 << (x & 63)
 }
 
 // Get reports whether the cell is alive. Coordinates wrap around; beyond the edge
 // of a bounded plane every cell is dead.
 func (t *Torus) Get(x, y int) bool {
-	i, bit, ok := t.at(x, y)
-	return ok && t.cur[i]&bit != 0
+	b, row, bit := t.at(x, y)
+	return b.words(t.now)[row]&bit != 0
 }
 
 // Set makes a cell live or dead. Coordinates wrap around; beyond the edge of a
 // bounded plane nothing happens.
 func (t *Torus) Set(x, y int, alive bool) {
-	i, bit, ok := t.at(x, y)
-	switch {
-	case !ok:
-	case alive:
-		t.cur[i] |= bit
-	default:
-		t.cur[i] &^= bit
+	b, row, bit := t.at(x, y)
+	if b == nil {
+		return
 	}
+	t.valid = false
+	t.set(b, row, bit, alive)
 }
 
 // Place makes the pattern's cells live, the top left corner of its box at x, y.
@@ -127,25 +144,51 @@ func (t *Torus) PlaceCentred(p *Pattern) {
 	t.Place(p, (t.width-p.Width)/2, (t.height-p.Height)/2)
 }
 
+// Pattern is the grid as a pattern of the grid's size.
+func (t *Torus) Pattern() (*Pattern, error) {
+	if t.width > MaxPatternSide || t.height > MaxPatternSide || t.Population() > MaxPatternCells {
+		return nil, fmt.Errorf("the grid of %d x %d cells is too large for a pattern", t.width, t.height)
+	}
+	p := &Pattern{Rule: t.rule, Width: t.width, Height: t.height}
+	for i := range t.blocks {
+		p.Cells = t.blocks[i].appendCells(p.Cells, t.now, i%t.stride*64, i/t.stride*64)
+	}
+	slices.SortFunc(p.Cells, byRows)
+	return p, nil
+}
+
 // Clear kills every cell and sets the generation to 0.
 func (t *Torus) Clear() {
-	clear(t.cur)
+	for i := range t.blocks {
+		clear(t.blocks[i].words(t.now)[:])
+	}
 	t.generation = 0
+	t.editAll()
+}
+
+// editAll notes that any cell may have been changed by hand.
+func (t *Torus) editAll() {
+	t.valid = false
+	t.activity = 1
+	for i := range t.blocks {
+		t.edit(&t.blocks[i])
+	}
 }
 
 // Randomize fills the grid with soup: each cell is alive with the given
 // probability (0 to 1, in steps of 1/65536), the same for the same seed on every
 // machine. The generation becomes 0.
 func (t *Torus) Randomize(seed uint64, density float64) {
-	t.generation = 0
 	threshold := uint32(min(max(density, 0), 1)*65536 + 0.5)
 	for y := range t.height {
-		row := t.cur[y*t.stride : (y+1)*t.stride]
+		row := t.blocks[y>>6*t.stride:][:t.stride]
 		for i := range row {
-			row[i] = randomWord(&seed, threshold)
+			b := &row[i]
+			b.words(t.now)[y&63] = randomWord(&seed, threshold) & (^uint64(0) >> (63 - b.end))
 		}
-		row[t.stride-1] &= t.last
 	}
+	t.generation = 0
+	t.editAll()
 }
 
 // randomWord is 64 cells, each alive with probability threshold/65536: the bits of
@@ -186,31 +229,17 @@ func splitMix(state *uint64) uint64 {
 // Hash is a 64-bit hash of the live cells, not of the generation; equal grids of
 // one size have equal hashes on every machine.
 func (t *Torus) Hash() uint64 {
-	const prime = 0x9e3779b97f4a7c15
-	// Four chains, so that the multiplications overlap.
-	h := [4]uint64{1, 2, 3, 4}
-	w := t.cur
-	for ; len(w) >= 4; w = w[4:] {
-		for i := range h {
-			h[i] = (h[i] ^ w[i]) * prime
-			h[i] ^= h[i] >> 32
-		}
-	}
-	for i, v := range w {
-		h[i] = (h[i] ^ v) * prime
-		h[i] ^= h[i] >> 32
-	}
 	sum := uint64(t.width)<<32 ^ uint64(t.height)
-	for _, v := range h {
-		sum = (sum ^ v) * prime
-		sum ^= sum >> 29
+	for i := range t.blocks {
+		sum = mix(sum ^ t.blocks[i].hash(t.now))
 	}
 	return sum
 }
 
-// Activity is the share of the grid, 0 to 1, whose cells differ from what they were
-// two generations ago: near 0 when only still lifes and blinkers are left, perhaps
-// with a few gliders circling. A wall that shows it for long should be reseeded.
+// Activity is the share of the grid, 0 to 1, that the last step had to work on,
+// because something there or right beside it differed from two generations ago:
+// 0 when only still lifes and blinkers are left, little more with a few gliders
+// circling. A wall that shows little for long should be reseeded.
 func (t *Torus) Activity() float64 { return t.activity }
 
 // StepN advances n generations.
@@ -220,75 +249,9 @@ func (t *Torus) StepN(n uint64) {
 	}
 }
 
-// Step advances one generation.
+// Step advances one generation. It does not allocate.
 func (t *Torus) Step() {
-	h := t.height
-	above, own, below, first := t.sums[0], t.sums[1], t.sums[2], t.sums[3]
-	if t.wrap {
-		t.sumRow(above, h-1)
-	} else {
-		clear(above)
-	}
-	t.sumRow(own, 0)
-	copy(first, own)
-	for y := range h {
-		switch {
-		case y+1 < h:
-			t.sumRow(below, y+1)
-		case t.wrap:
-			copy(below, first)
-		default:
-			clear(below)
-		}
-		row := t.cur[y*t.stride : (y+1)*t.stride]
-		out := t.next[y*t.stride:][:len(row)]
-		a, b, d := above[:2*len(row)], own[:2*len(row)], below[:2*len(row)]
-		if t.table == nil {
-			for i, c := range row {
-				out[i] = conway(a[2*i], a[2*i+1], b[2*i], b[2*i+1], d[2*i], d[2*i+1], c)
-			}
-		} else {
-			for i, c := range row {
-				out[i] = t.table.next(a[2*i], a[2*i+1], b[2*i], b[2*i+1], d[2*i], d[2*i+1], c)
-			}
-		}
-		out[len(out)-1] &= t.last
-		above, own, below = own, below, above
-	}
-	t.cur, t.next = t.next, t.cur
-	t.generation++
-}
-
-// sumRow sums one row. The neighbours of its ends are found at the other end (or
-// are dead), wherever in a word the width ends.
-func (t *Torus) sumRow(into []uint64, y int) {
-	row := t.cur[y*t.stride : (y+1)*t.stride]
-	end := uint(t.width-1) & 63
-	var west, wrapped uint64
-	if t.wrap {
-		west = row[len(row)-1] << (63 - end)
-		wrapped = row[0] & 1
-	}
-	for i, c := range row {
-		var east uint64
-		if i+1 < len(row) {
-			east = row[i+1]
-		} else if end == 63 {
-			east = wrapped
-		}
-		into[2*i], into[2*i+1] = rowSum(west, c, east)
-		west = c
-	}
-	if end != 63 && wrapped != 0 {
-		// The right neighbour of the last cell lies within the last word.
-		i := len(row) - 1
-		c := row[i]
-		l, r := c<<1, c>>1|wrapped<<end
-		if i > 0 {
-			l |= row[i-1] >> 63
-		} else if t.wrap {
-			l |= row[0] >> end & 1
-		}
-		into[2*i], into[2*i+1] = l^r^c, l&r|(l^r)&c
-	}
+	t.valid = false
+	tiles := t.advance()
+	t.activity = float64(tiles) / float64(t.stride*((t.height+7)/8))
 }

@@ -75,7 +75,8 @@ func newTones(s Settings, n int) tones {
 // SetDay changes between the day and the night palette.
 func (t *tones) SetDay(day bool) { t.day = day }
 
-func (t *tones) step() {
+// drift advances the drift of hue by a tick.
+func (t *tones) drift() {
 	if t.ticks++; t.ticks == driftTicks {
 		t.ticks = 0
 	}
@@ -101,22 +102,49 @@ func (t *tones) at(v, turn float64) lch {
 	return lch{mix(a.l, b.l, f), mix(a.c, b.c, f), mix(a.h, b.h, f) + turn}
 }
 
+// tinted fills the palette with groups of equal ramps whose hues part by turn
+// degrees in the middle and meet at both ends.
+func (t *tones) tinted(groups int, turn float64) []color.RGBA {
+	n := len(t.buf) / groups
+	for i := range t.buf {
+		v := float64(i%n) / float64(n-1)
+		side := float64(i/n) - float64(groups-1)/2
+		t.buf[i] = t.at(v, side*turn*4*v*(1-v)).rgba()
+	}
+	return t.buf
+}
+
 func mix(a, b, f float64) float64 { return a + (b-a)*f }
 
-// rgba converts to sRGB by the matrices of Björn Ottosson's "A perceptual color
-// space for image processing" (2020). A colour outside sRGB loses chroma, not
-// hue or lightness.
+// rgba converts to sRGB.
 func (k lch) rgba() color.RGBA {
+	k = k.fit()
+	r, g, b := k.linear()
+	return color.RGBA{encode(r), encode(g), encode(b), 255}
+}
+
+// fit takes chroma, not hue or lightness, from a colour that sRGB cannot show.
+func (k lch) fit() lch {
 	for range 24 {
 		if r, g, b := k.linear(); min(r, g, b) >= -1e-4 && max(r, g, b) <= 1+1e-4 {
 			break
 		}
 		k.c *= 0.92
 	}
-	r, g, b := k.linear()
-	return color.RGBA{encode(r), encode(g), encode(b), 255}
+	return k
 }
 
+// over lays a light over a ground with a coverage of 0 to 1. It mixes as light
+// does, not as its encoding: thin lines keep their weight.
+func over(light, ground lch, cover float64) color.RGBA {
+	a, b := light.fit(), ground.fit()
+	r1, g1, b1 := a.linear()
+	r0, g0, b0 := b.linear()
+	return color.RGBA{encode(mix(r0, r1, cover)), encode(mix(g0, g1, cover)), encode(mix(b0, b1, cover)), 255}
+}
+
+// linear converts to linear sRGB by the matrices of Björn Ottosson's "A perceptual
+// color space for image processing" (2020).
 func (k lch) linear() (r, g, b float64) {
 	sin, cos := math.Sincos(k.h * math.Pi / 180)
 	a, bb := k.c*cos, k.c*sin

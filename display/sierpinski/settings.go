@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"image/color"
+	"math/rand/v2"
 	"slices"
 	"strings"
 )
@@ -45,7 +46,7 @@ type Settings struct {
 	Colours string `json:"colours,omitempty"`
 	// Day chooses the light palette.
 	Day bool `json:"day,omitempty"`
-	// Speed is in percent of the nominal pace, 25 to 400; 0 is 100.
+	// Speed is in percent of the nominal pace, 25 to 200; 0 is 100.
 	Speed int `json:"speed,omitempty"`
 	// Variant is one of the scene's [Info].Variants; empty is the first.
 	Variant string `json:"variant,omitempty"`
@@ -66,16 +67,17 @@ type Info struct {
 	Variants []string `json:"variants"`
 }
 
-// Speeds a person may set, in percent.
+// Speeds a person may set, in percent. Beyond twice the pace the finest cells would
+// flash more than three times a second.
 const (
 	MinSpeed = 25
-	MaxSpeed = 400
+	MaxSpeed = 200
 )
 
 // Scenes describes every scene, in the order a settings page shows them.
 func Scenes() []Info {
 	return []Info{
-		zoomInfo(),
+		zoomInfo(), chaosInfo(), rule90Info(), arrowheadInfo(), carpetInfo(), fernInfo(),
 	}
 }
 
@@ -93,6 +95,16 @@ func New(width, height int, s Settings) (Scene, error) {
 	switch s.Scene {
 	case "zoom":
 		return NewZoom(width, height, s)
+	case "chaos":
+		return NewChaos(width, height, s)
+	case "arrowhead":
+		return NewArrowhead(width, height, s)
+	case "fern":
+		return NewFern(width, height, s)
+	case "carpet":
+		return NewCarpet(width, height, s)
+	case "rule90":
+		return NewRule90(width, height, s)
 	}
 	return nil, s.Validate()
 }
@@ -165,13 +177,16 @@ func prepare(width, height int, s Settings, n Info) (Settings, error) {
 	return s, nil
 }
 
+// newRand returns random numbers that depend on the seed alone.
+func newRand(seed uint32) *rand.Rand { return rand.New(rand.NewPCG(uint64(seed), 0x51e7)) }
+
 // pacer turns ticks into scene time at the chosen speed: hundredths of a tick.
 type pacer struct {
 	speed int
 	rest  int
 }
 
-// tick returns how many nominal ticks pass with this one: 0 to 4.
+// tick returns how many nominal ticks pass with this one: 0 to 2.
 func (p *pacer) tick() int {
 	p.rest += p.speed
 	n := p.rest / 100

@@ -54,9 +54,7 @@ func parseSwaps(text string) ([]Swap, error) {
 		if len(words) == 0 {
 			continue
 		}
-		if strings.HasSuffix(words[0], `\040(deleted)`) {
-			words[0] = strings.TrimSuffix(words[0], `\040(deleted)`)
-		}
+		words[0] = strings.TrimSuffix(words[0], `\040(deleted)`)
 		if len(words) < 5 {
 			return nil, fmt.Errorf("/proc/swaps: %q has fewer than five columns", strings.TrimSpace(line))
 		}

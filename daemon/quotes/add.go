@@ -227,13 +227,13 @@ func (s *Service) merge(ctx context.Context, tx *store.Tx, q *stored, it Item, o
 	if when.IsZero() {
 		when = time.Now()
 	}
-	n, err := tx.ExecContext(ctx, `INSERT INTO quote_also (quote, hash, author, source, origin, text, added) VALUES (?, ?, ?, ?, ?, ?, ?)
+	res, err := tx.ExecContext(ctx, `INSERT INTO quote_also (quote, hash, author, source, origin, text, added) VALUES (?, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT (quote, hash) DO NOTHING`, q.ID, sum[:16], it.Author, it.Source, origin, wording, when.UnixMilli())
 	if err != nil {
 		return known, fmt.Errorf("keeping the provenance of quote %d: %w", q.ID, err)
 	}
-	if n == 0 {
-		return known, nil
+	if n, err := res.RowsAffected(); err != nil || n == 0 {
+		return known, err
 	}
 	better := *q
 	if q.Author == "" {

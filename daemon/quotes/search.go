@@ -143,6 +143,7 @@ type found struct {
 	all    []candidate
 	seen   map[int64]bool
 	marks  map[string]bool // words to highlight
+	open   string          // and words that begin so; "" for none
 	more   bool
 }
 
@@ -161,9 +162,12 @@ func (f *found) class(ctx context.Context, class Class, clauses []clause) error 
 		}
 	}
 	for _, c := range clauses {
-		for _, run := range c {
-			for _, w := range run {
+		for _, r := range c {
+			for _, w := range r.words {
 				f.marks[w] = true
+			}
+			if r.open {
+				f.open = r.words[len(r.words)-1]
 			}
 		}
 	}
@@ -210,7 +214,7 @@ func (s *Service) Search(ctx context.Context, q Query) (Page, error) {
 		for i, h := range hits {
 			h.Class = part[i].class
 			for _, t := range tokens(h.Text) {
-				if f.marks[t.word] {
+				if f.marks[t.word] || f.open != "" && strings.HasPrefix(t.word, f.open) {
 					h.Marks = append(h.Marks, [2]int{t.start, t.end})
 				}
 			}
@@ -230,11 +234,11 @@ func (f *found) search(ctx context.Context, terms []term, last bool) error {
 	var phrase []string
 	exact := make([]clause, len(terms))
 	for i, t := range terms {
-		exact[i] = clause{t.words}
+		exact[i] = clause{{words: t.words}}
 		phrase = append(phrase, t.words...)
 	}
 	if len(terms) > 1 {
-		if err := f.class(ctx, PhraseMatch, []clause{{phrase}}); err != nil {
+		if err := f.class(ctx, PhraseMatch, []clause{{{words: phrase}}}); err != nil {
 			return err
 		}
 	}
@@ -242,23 +246,11 @@ func (f *found) search(ctx context.Context, terms []term, last bool) error {
 		return err
 	}
 	end := terms[len(terms)-1].words
-	stem := end[len(end)-1]
-	if last && utf8.RuneCountInString(stem) >= 2 {
-		forms, err := beginning(ctx, f.tx, stem, maxForms+1)
-		if err != nil {
+	if last && utf8.RuneCountInString(end[len(end)-1]) >= 2 {
+		open := slices.Clone(exact)
+		open[len(open)-1] = clause{{end, true}}
+		if err := f.class(ctx, BeginningMatch, open); err != nil {
 			return err
-		}
-		if len(forms) > maxForms {
-			forms, f.more = forms[:maxForms], true
-		}
-		var c clause
-		for _, w := range forms {
-			c = append(c, append(slices.Clone(end[:len(end)-1]), w))
-		}
-		if len(c) > 0 {
-			if err := f.class(ctx, BeginningMatch, append(slices.Clone(exact[:len(exact)-1]), c)); err != nil {
-				return err
-			}
 		}
 	}
 	const enough = 20
@@ -288,17 +280,17 @@ func (f *found) loosely(ctx context.Context, class Class, terms []term, forms fu
 	wider := false
 	for _, t := range terms {
 		if t.quoted || len(t.words) > 1 {
-			clauses = append(clauses, clause{t.words})
+			clauses = append(clauses, clause{{words: t.words}})
 			continue
 		}
-		c := clause{t.words}
+		c := clause{{words: t.words}}
 		ws, err := forms(t.words[0])
 		if err != nil {
 			return err
 		}
 		for _, w := range ws {
 			if w != t.words[0] {
-				c = append(c, []string{w})
+				c = append(c, run{words: []string{w}})
 				wider = true
 			}
 		}

@@ -125,13 +125,9 @@ type Tx struct {
 // Engine is which database this is, for the few statements that must differ.
 func (t *Tx) Engine() Engine { return t.db.engine }
 
-// ExecContext runs a statement and says how many rows it touched.
-func (t *Tx) ExecContext(ctx context.Context, query string, args ...any) (int64, error) {
-	res, err := t.tx.ExecContext(ctx, t.db.rebind(query), args...)
-	if err != nil {
-		return 0, err
-	}
-	return res.RowsAffected()
+// ExecContext runs a statement.
+func (t *Tx) ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error) {
+	return t.tx.ExecContext(ctx, t.db.rebind(query), args...)
 }
 
 // QueryContext runs a query.

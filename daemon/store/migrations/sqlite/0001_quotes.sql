@@ -33,7 +33,7 @@ CREATE INDEX quote_tag_quote ON quote_tag (quote);
 -- Tokens are folded and split in Go, so that both engines see the same ones;
 -- the ascii tokenizer splits at the spaces between them and nowhere else.
 CREATE VIRTUAL TABLE quote_fts USING fts5 (
-    text, author, source, facet, content='', contentless_delete=1, tokenize='ascii'
+    text, author, source, facet, content='', contentless_delete=1, prefix='2 3 4', tokenize='ascii'
 );
 
 -- Every word of the visible quotes, with the number of quotes that have it.

@@ -18,6 +18,7 @@ import (
 
 	sdnotify "github.com/coreos/go-systemd/v22/daemon"
 
+	"github.com/sierpi/sierpi/daemon/cache"
 	"github.com/sierpi/sierpi/daemon/config"
 	"github.com/sierpi/sierpi/daemon/feed"
 	"github.com/sierpi/sierpi/daemon/metrics"
@@ -89,11 +90,15 @@ func Run(ctx context.Context, o Options) (err error) {
 	}
 
 	// The services, the machine and the stage.
+	copies, err := cache.Open(cache.Options{Dir: filepath.Join(o.State, "cache"), Memcached: o.Config.Cache.Memcached, Logger: o.Log})
+	if err != nil {
+		return err
+	}
 	news, err := feed.New(feed.Options{
 		Sources:      feedSources(o.Config.Feed),
 		Interval:     time.Duration(o.Config.Feed.Interval),
 		AllowPrivate: o.Config.Feed.AllowPrivate,
-		StateDir:     o.State,
+		Cache:        copies,
 		Look:         look,
 		Logger:       o.Log,
 	})

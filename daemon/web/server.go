@@ -79,12 +79,14 @@ type Server struct {
 	opt  ServerOptions
 	busy atomic.Int64 // handlers running, hijacked connections included
 	idle chan struct{}
+
+	readHeader time.Duration // readHeaderTimeout but in tests
 }
 
 // NewServer makes a server of listeners that are open already, so that a client
 // who comes before Run waits instead of being refused.
 func NewServer(o ServerOptions) *Server {
-	return &Server{opt: o, idle: make(chan struct{}, 1)}
+	return &Server{opt: o, idle: make(chan struct{}, 1), readHeader: readHeaderTimeout}
 }
 
 // String names the task.
@@ -113,7 +115,7 @@ func (s *Server) Run(ctx context.Context) error {
 	base = context.WithValue(base, stoppingKey{}, ctx)
 	srv := &http.Server{
 		Handler:           http.HandlerFunc(s.count),
-		ReadHeaderTimeout: readHeaderTimeout, ReadTimeout: readTimeout,
+		ReadHeaderTimeout: s.readHeader, ReadTimeout: readTimeout,
 		WriteTimeout: writeTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
 		BaseContext: func(net.Listener) context.Context { return base },
 		ErrorLog:    slog.NewLogLogger(s.opt.Log.Handler(), slog.LevelDebug),

@@ -2,6 +2,7 @@ package web
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -310,4 +311,48 @@ func TestKioskDoor(t *testing.T) {
 	if w := b.do("GET", "/kiosk", nil); w.Code != 200 {
 		t.Errorf("with the cookie: %d", w.Code)
 	}
+}
+
+func FuzzNext(f *testing.F) {
+	for _, s := range []string{"/a", "//b", "/\\b", "/%2f%2fb", "/a?b#c", "/\u2028/x", "/./", "/..//b"} {
+		f.Add(s)
+	}
+	base, _ := url.Parse("http://wall.local/owner/login")
+	f.Fuzz(func(t *testing.T, next string) {
+		got := localPath(next)
+		// As http.Redirect sends it, and as a browser reads it.
+		w := httptest.NewRecorder()
+		http.Redirect(w, httptest.NewRequest("POST", "http://wall.local/owner/login", nil), got, http.StatusSeeOther)
+		to, err := url.Parse(w.Header().Get("Location"))
+		if err != nil {
+			return // a browser keeps to the host on what is no URL
+		}
+		if at := base.ResolveReference(to); at.Host != "wall.local" || at.Scheme != "http" || strings.HasPrefix(w.Header().Get("Location"), "//") {
+			t.Errorf("%q leads to %s", next, at)
+		}
+	})
+}
+
+// FuzzDoorFiles: whatever the card made of the files, nobody comes in by it.
+func FuzzDoorFiles(f *testing.F) {
+	f.Add([]byte(`{"salt":"x","hash":"`+strings.Repeat("0", 64)+`"}`), []byte(`{"secret":"`+strings.Repeat("0", 64)+`","sessions":[{"id":"`+strings.Repeat("1", 64)+`","left_seconds":-9223372036854775808}]}`))
+	f.Add([]byte(`{}`), []byte(`{"sessions":[{}]}`))
+	f.Fuzz(func(t *testing.T, owner, sessions []byte) {
+		dir := t.TempDir()
+		if err := errors.Join(os.WriteFile(filepath.Join(dir, ownerFile), owner, 0o600), os.WriteFile(filepath.Join(dir, sessionsFile), sessions, 0o600)); err != nil {
+			t.Fatal(err)
+		}
+		d, _, err := OpenOwnerDoor(dir, slog.New(slog.DiscardHandler))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d.opens("") || d.Identify(with("")) != Anyone || d.Identify(with(strings.Repeat("1", 64))) != Anyone {
+			t.Errorf("%q, %q open the door", owner, sessions)
+		}
+		for _, until := range d.sessions {
+			if left := until - d.uptime(); left > sessionLife {
+				t.Errorf("a session has %v left", left)
+			}
+		}
+	})
 }

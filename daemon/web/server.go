@@ -46,10 +46,13 @@ func InheritedSockets() (Sockets, error) {
 }
 
 // Listen gives systemd's listeners of that name, or, when there are none, opens
-// addr ("127.0.0.1:8080").
+// addr ("127.0.0.1:8080"). Nothing is opened for an empty addr.
 func (s Sockets) Listen(ctx context.Context, name, addr string) ([]net.Listener, error) {
 	if ls := s[name]; len(ls) > 0 {
 		return ls, nil
+	}
+	if addr == "" {
+		return nil, nil // to net.Listen it would mean any port on every address
 	}
 	var lc net.ListenConfig
 	l, err := lc.Listen(ctx, "tcp", addr)

@@ -206,6 +206,9 @@ func TestWebSocketOfAnotherSiteIsRefused(t *testing.T) {
 }
 
 func TestListenErrorsSayWhatToDo(t *testing.T) {
+	if ls, err := (Sockets{}).Listen(t.Context(), "metrics", ""); len(ls) != 0 || err != nil {
+		t.Errorf("an empty address opens %v, %v", ls, err)
+	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

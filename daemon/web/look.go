@@ -36,6 +36,7 @@
 //	class="button [primary|danger|quiet]"                     buttons, also on <a>; a bare <button> is one
 //	{{pagination .URL .Page .Pages}}                          page numbers; the parameter is "page"
 //	<progress>, <meter>                                       dressed
+//	<details><summary>…                                       what few want to see
 //	<div class="drop">                                        a drop zone for files
 //	class="meta" | "muted" | "mono" | "num" | "visually-hidden"   small print; quiet; typewriter; figures aligned; for screen readers
 //	{{icon "feed"}}                                           see Icons for the names

@@ -46,10 +46,13 @@ func InheritedSockets() (Sockets, error) {
 }
 
 // Listen gives systemd's listeners of that name, or, when there are none, opens
-// addr ("127.0.0.1:8080").
+// addr ("127.0.0.1:8080"). Nothing is opened for an empty addr.
 func (s Sockets) Listen(ctx context.Context, name, addr string) ([]net.Listener, error) {
 	if ls := s[name]; len(ls) > 0 {
 		return ls, nil
+	}
+	if addr == "" {
+		return nil, nil // to net.Listen it would mean any port on every address
 	}
 	var lc net.ListenConfig
 	l, err := lc.Listen(ctx, "tcp", addr)
@@ -79,12 +82,14 @@ type Server struct {
 	opt  ServerOptions
 	busy atomic.Int64 // handlers running, hijacked connections included
 	idle chan struct{}
+
+	readHeader time.Duration // readHeaderTimeout but in tests
 }
 
 // NewServer makes a server of listeners that are open already, so that a client
 // who comes before Run waits instead of being refused.
 func NewServer(o ServerOptions) *Server {
-	return &Server{opt: o, idle: make(chan struct{}, 1)}
+	return &Server{opt: o, idle: make(chan struct{}, 1), readHeader: readHeaderTimeout}
 }
 
 // String names the task.
@@ -113,7 +118,7 @@ func (s *Server) Run(ctx context.Context) error {
 	base = context.WithValue(base, stoppingKey{}, ctx)
 	srv := &http.Server{
 		Handler:           http.HandlerFunc(s.count),
-		ReadHeaderTimeout: readHeaderTimeout, ReadTimeout: readTimeout,
+		ReadHeaderTimeout: s.readHeader, ReadTimeout: readTimeout,
 		WriteTimeout: writeTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
 		BaseContext: func(net.Listener) context.Context { return base },
 		ErrorLog:    slog.NewLogLogger(s.opt.Log.Handler(), slog.LevelDebug),

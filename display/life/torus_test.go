@@ -109,13 +109,3 @@ func TestTorusGlider(t *testing.T) {
 		t.Error("a glider on a torus of 64 is not back after 256 generations")
 	}
 }
-
-func BenchmarkTorusStep(b *testing.B) {
-	g, _ := NewTorus(1920, 1080, Conway)
-	g.Randomize(1, 0.5)
-	b.ReportAllocs()
-	for b.Loop() {
-		g.Step()
-	}
-	b.ReportMetric(float64(b.N)*1920*1080/float64(b.Elapsed().Nanoseconds()), "Gcell/s")
-}

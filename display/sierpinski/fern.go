@@ -17,7 +17,6 @@ type Fern struct {
 	game       game // its random numbers
 	maps       []affine
 	plants     []plant
-	next       int
 	grainsTick int
 	ticks      int
 	stage      chaosStage

@@ -126,10 +126,8 @@ func TestZoomIsExactAtAnyDepth(t *testing.T) {
 			// The first bit that none of the three has.
 			or := new(big.Int).Or(x, y)
 			or.Or(or, zz)
-			level := 0
-			for level < int(length) && or.Bit(int(length)-1-level) == 1 {
-				level++
-			}
+			all := new(big.Int).Sub(one, big.NewInt(1))
+			level := int(length) - or.Xor(or, all).BitLen()
 			if level == int(length) { // a point of the triangle itself
 				if got := picture[row*w+col]; got%zoomTones < zoomTones-1 {
 					t.Errorf("depth %d, cell (%d, %d): tone %d on the triangle", depth, col, row, got)

@@ -191,7 +191,7 @@ func TestSameSeedSameGame(t *testing.T) {
 		}
 		return log
 	}
-	if play(7) != play(7) {
+	if first, again := play(7), play(7); first != again {
 		t.Error("equal seeds played differently")
 	}
 	if play(7) == play(8) {

@@ -92,13 +92,51 @@ type screen struct {
 	every    uint32 // every which frame it wants; 0: none
 	sent     uint32 // number of the last frame sent
 	needsKey bool
-	inFlight []uint32 // sent and not acknowledged
+	inFlight []inFlight // sent and not acknowledged
+	window   int        // how many may be
+	cutAt    time.Time  // when the window was last halved
 	cards    []byte   // the last cards sent
 
 	frames, skipped, bytes uint64
 	beat                   beat
 	beatAt, movedAt        time.Time
 	verdict                State
+}
+
+// inFlight is a frame on its way.
+type inFlight struct {
+	number uint32
+	at     time.Time
+}
+
+// The window of frames on their way follows the connection, as TCP's does: one
+// more when it was full and something arrived, half when what was sent
+// is not there after stale. Without it the buffers of a slow connection
+// fill with seconds of frames that are old when they come.
+const (
+	firstWindow = 8
+	stale       = 700 * time.Millisecond
+)
+
+// mayGo reports whether another frame may be sent. s.mu is held.
+func (sc *screen) mayGo(now time.Time, fps int) bool {
+	if len(sc.inFlight) == 0 {
+		return true
+	}
+	if now.Sub(sc.inFlight[0].at) > stale && now.Sub(sc.cutAt) > stale {
+		sc.window = max(1, sc.window/2)
+		sc.cutAt = now
+	}
+	return len(sc.inFlight) < min(sc.window, max(3, fps))
+}
+
+func (sc *screen) acknowledge(number uint32) {
+	full := len(sc.inFlight) >= sc.window
+	before := len(sc.inFlight)
+	sc.inFlight = slices.DeleteFunc(sc.inFlight, func(f inFlight) bool { return f.number <= number })
+	if full && len(sc.inFlight) < before && sc.window < 1000 {
+		sc.window++
+	}
 }
 
 // beat is a heartbeat: what the screen painted last.
@@ -173,14 +211,14 @@ func (sc *screen) setRate(fps int, asked float64) {
 // seconds; {"type":"rate","rate":r} to change the rate; {"type":"key"} to ask
 // for a key frame.
 func (s *Stage) ServeScreen(w http.ResponseWriter, r *http.Request) {
-	sc := &screen{address: r.RemoteAddr, since: time.Now(), limit: s.opt.FramesPerSecond, wake: make(chan struct{}, 1)}
+	sc := &screen{address: r.RemoteAddr, since: time.Now(), limit: s.opt.FramesPerSecond, wake: make(chan struct{}, 1), window: firstWindow}
 	if s.opt.RateLimit != nil {
 		sc.limit = min(sc.limit, max(1, s.opt.RateLimit(r)))
 	}
 	asked := float64(s.opt.FramesPerSecond)
 	if v := r.URL.Query().Get("rate"); v != "" {
 		f, err := strconv.ParseFloat(v, 64)
-		if err != nil || f < 0 || f > 1000 {
+		if err != nil || !(f >= 0 && f <= 1000) {
 			http.Error(w, "rate: write the frames a second as a number of 0 to 1000", http.StatusBadRequest)
 			return
 		}
@@ -293,8 +331,8 @@ func (s *Stage) next(sc *screen) (cards []byte, frame *encoded, err error) {
 	if sc.sent != 0 && !sc.needsKey && number%sc.every != 0 && number-sc.sent < 2*sc.every {
 		return cards, nil, nil
 	}
-	// What is under way is at most a second of frames: more would only be stale.
-	if len(sc.inFlight) >= max(3, s.opt.FramesPerSecond/int(sc.every)) {
+	now := time.Now()
+	if !sc.mayGo(now, s.opt.FramesPerSecond/int(sc.every)) {
 		return cards, nil, nil
 	}
 	base := sc.sent
@@ -309,7 +347,7 @@ func (s *Stage) next(sc *screen) (cards []byte, frame *encoded, err error) {
 		sc.skipped += uint64(gap/sc.every - 1)
 	}
 	sc.sent, sc.needsKey = number, false
-	sc.inFlight = append(sc.inFlight, number)
+	sc.inFlight = append(sc.inFlight, inFlight{number, now})
 	sc.frames++
 	sc.bytes += uint64(len(frame.data))
 	return cards, frame, nil
@@ -381,10 +419,6 @@ func (s *Stage) hear(sc *screen, data []byte) error {
 	}
 	sc.nudge()
 	return nil
-}
-
-func (sc *screen) acknowledge(number uint32) {
-	sc.inFlight = slices.DeleteFunc(sc.inFlight, func(n uint32) bool { return n <= number })
 }
 
 // judge compares a heartbeat with the daemon's own picture. s.mu is held.

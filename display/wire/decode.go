@@ -137,7 +137,9 @@ func (d *Decoder) decode(msg []byte) error {
 	if flags&flagDeflate != 0 {
 		// No sensible payload is longer: a difference falls back to a key frame before.
 		limit := n
-		if isDifference {
+		if flags&flagBytes != 0 {
+			limit = width * height
+		} else if isDifference {
 			limit = n + n/8 + n/64 + 2
 		}
 		var err error
@@ -147,12 +149,19 @@ func (d *Decoder) decode(msg []byte) error {
 	}
 
 	if !isDifference {
-		if len(payload) != n {
+		if len(payload) != n && flags&flagBytes == 0 {
 			return fmt.Errorf("%d bytes of planes where %d are due", len(payload), n)
 		}
 		*f = Frame{Width: width, Height: height, Bits: depth, Cells: resized(f.Cells, width*height)}
-		if err := flip(f, payload, 0); err != nil {
-			return err
+	}
+	if flags&flagBytes != 0 {
+		if len(payload) != width*height && (!isDifference || len(payload) != 0) {
+			return fmt.Errorf("%d bytes of cells where %d are due", len(payload), width*height)
+		}
+		for _, v := range payload {
+			if int(v)>>depth != 0 {
+				return fmt.Errorf("a cell of value %d, beyond %d bits", v, depth)
+			}
 		}
 	}
 	if flags&flagPalette != 0 {
@@ -177,10 +186,19 @@ func (d *Decoder) decode(msg []byte) error {
 				f.Cells[i] = table[v]
 			}
 		}
-		if len(payload) > 0 {
-			if err := applyChanged(f, payload); err != nil {
-				return err
-			}
+	}
+	switch {
+	case flags&flagBytes != 0:
+		for i, v := range payload {
+			f.Cells[i] ^= v
+		}
+	case !isDifference:
+		if err := flip(f, payload, 0); err != nil {
+			return err
+		}
+	case len(payload) > 0:
+		if err := applyChanged(f, payload); err != nil {
+			return err
 		}
 	}
 	f.Number = number

@@ -10,7 +10,7 @@
 //	offset  size  what
 //	0       2     "SF"
 //	2       1     version, 1
-//	3       1     flags: 1 difference, 2 deflate, 4 palette, 8 ageing, 16 labels
+//	3       1     flags: 1 difference, 2 deflate, 4 palette, 8 ageing, 16 labels, 32 bytes
 //	4       4     number of this frame, counted from 1
 //	8       4     number of the base: the frame this difference is taken from; 0 without flag 1
 //	12      2     width in cells, 1 to 8192
@@ -32,11 +32,13 @@
 //
 // A frame's cells are written as bit planes, lowest bit first. A plane is height
 // rows of ceil(width/8) bytes; cell x is bit x%8 of byte x/8; the bits beyond
-// the width are zero.
+// the width are zero. With flag 32 they are written as bytes instead, a cell after the
+// other: larger, but where a picture repeats itself deflate finds it there.
 //
-// A key frame's payload is its planes. A difference's payload codes the exclusive
-// or of the planes with those of the base, after the base's cells were put through
-// the ageing table steps times. Those bytes are taken in words of eight (the last
+// A key frame's payload is its planes (or bytes). A difference's payload codes the
+// exclusive or of the planes with those of the base, after the base's cells were put
+// through the ageing table steps times; with flag 32 it is the exclusive or of the
+// bytes. The planes' bytes are taken in words of eight (the last
 // may be shorter): first a bitmap, a bit a word, lowest bit first, of the words that
 // are not all zero; then for each of them a byte that says which of its bytes are
 // not zero, and those bytes. An empty payload is a difference of nothing.

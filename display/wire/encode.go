@@ -14,6 +14,7 @@ const (
 	flagPalette
 	flagAgeing
 	flagLabels
+	flagBytes
 
 	flagsKnown = 1<<iota - 1
 	headerLen  = 18
@@ -22,11 +23,25 @@ const (
 // Encoder encodes frames. It keeps buffers between calls; it is not for concurrent use.
 // The zero value is ready.
 type Encoder struct {
+	residue []byte
 	planes  []byte
+	sparse  []byte
 	payload []byte
 	packed  bytes.Buffer
 	deflate *flate.Writer
+	key     layout
+	changed layout
 }
+
+// layout chooses between planes and bytes for a kind of message. Which of them is smaller depends on
+// the scene and changes slowly, so both are tried now and then only.
+type layout struct {
+	bytes bool // bytes were smaller the last time
+	age   int  // messages since
+}
+
+// tryEvery is how many messages one layout is kept.
+const tryEvery = 32
 
 // Encode returns the message that shows cur on a screen that shows base; with a nil
 // base, or one of another size, on any screen. The message is newly allocated.
@@ -34,37 +49,46 @@ func (e *Encoder) Encode(base, cur *Frame) ([]byte, error) {
 	if err := cur.Check(); err != nil {
 		return nil, fmt.Errorf("encoding frame %d: %w", cur.Number, err)
 	}
-	if base != nil && (base.Width != cur.Width || base.Height != cur.Height || base.Bits != cur.Bits) {
+	if base != nil && (base.Width != cur.Width || base.Height != cur.Height || base.Bits != cur.Bits ||
+		// A difference cannot take away what its base has.
+		len(cur.Palette) == 0 && len(base.Palette) > 0 || cur.Ageing == nil && base.Ageing != nil) {
 		base = nil
 	}
 	var flags, steps byte
 	var baseNumber uint32
-	n := planesLen(cur.Width, cur.Height, cur.Bits)
-	if base == nil {
-		e.planes = slices.Grow(e.planes[:0], n)[:n]
-		difference(e.planes, cur, nil, nil)
-		e.payload = append(e.payload[:0], e.planes...)
-	} else {
+	which := &e.key
+	if base != nil {
 		flags, baseNumber = flagDifference, base.Number
+		which = &e.changed
 		if cur.Ageing != nil && cur.Age > base.Age {
 			// A screen that skipped frames has slept through more steps.
 			steps = byte(min(cur.Age-base.Age, 255))
 		}
-		table := aged(cur.Ageing, int(steps))
-		e.planes = slices.Grow(e.planes[:0], n)[:n]
-		if difference(e.planes, cur, base, &table) {
-			e.payload = appendChanged(e.payload[:0], e.planes)
-		} else {
-			e.payload = e.payload[:0]
-		}
-		if len(e.payload) > n*85/100 {
-			// The bitmap and masks no longer pay; and a key frame serves every screen.
-			return e.Encode(nil, cur)
-		}
 	}
-	if payload, ok := e.deflated(); ok {
-		flags |= flagDeflate
-		e.payload = append(e.payload[:0], payload...)
+	n := planesLen(cur.Width, cur.Height, cur.Bits)
+	changed := e.subtract(base, cur, steps)
+	e.payload = e.payload[:0]
+	if changed || base == nil {
+		var best byte
+		both := which.age%tryEvery == 0
+		which.age++
+		if both || !which.bytes {
+			var planes []byte
+			planes, best = e.smaller(e.planesOf(cur, base != nil))
+			e.payload = append(e.payload, planes...)
+		}
+		if both || which.bytes {
+			packed, f := e.smaller(e.residue)
+			which.bytes = !both || len(packed) < len(e.payload)
+			if which.bytes {
+				e.payload, best = append(e.payload[:0], packed...), f|flagBytes
+			}
+		}
+		flags |= best
+	}
+	if base != nil && len(e.payload) > n {
+		// Bitmap and masks do not pay for this one.
+		return e.Encode(nil, cur)
 	}
 	if len(cur.Palette) > 0 && (base == nil || !slices.Equal(base.Palette, cur.Palette)) {
 		flags |= flagPalette
@@ -74,10 +98,6 @@ func (e *Encoder) Encode(base, cur *Frame) ([]byte, error) {
 	}
 	if base == nil || base.Scene != cur.Scene || base.Caption != cur.Caption {
 		flags |= flagLabels
-	}
-	if base != nil && (len(cur.Palette) == 0 && len(base.Palette) > 0 || cur.Ageing == nil && base.Ageing != nil) {
-		// A difference cannot take away what its base has.
-		return e.Encode(nil, cur)
 	}
 
 	msg := make([]byte, 0, headerLen+1+3*len(cur.Palette)+len(cur.Ageing)+3+len(cur.Scene)+len(cur.Caption)+len(e.payload))
@@ -105,74 +125,86 @@ func (e *Encoder) Encode(base, cur *Frame) ([]byte, error) {
 	return append(msg, e.payload...), nil
 }
 
-// deflated packs the payload, and reports whether that made it smaller.
-func (e *Encoder) deflated() ([]byte, bool) {
-	if len(e.payload) < 32 {
-		return nil, false
+// planesOf lays the residue out as planes: all of them, or those parts that are
+// not zero.
+func (e *Encoder) planesOf(f *Frame, sparse bool) []byte {
+	n := planesLen(f.Width, f.Height, f.Bits)
+	e.planes = slices.Grow(e.planes[:0], n)[:n]
+	toPlanes(e.planes, e.residue, f.Width, f.Height, f.Bits)
+	if !sparse {
+		return e.planes
 	}
-	e.packed.Reset()
-	if e.deflate == nil {
-		// Level 1: the higher ones take three times as long for a tenth of the size.
-		e.deflate, _ = flate.NewWriter(&e.packed, flate.BestSpeed)
-	} else {
-		e.deflate.Reset(&e.packed)
-	}
-	if _, err := e.deflate.Write(e.payload); err != nil {
-		return nil, false
-	}
-	if err := e.deflate.Close(); err != nil {
-		return nil, false
-	}
-	return e.packed.Bytes(), e.packed.Len() < len(e.payload)
+	e.sparse = appendChanged(e.sparse[:0], e.planes)
+	return e.sparse
 }
 
-// difference writes into planes the planes of cur, exclusive-or'ed with those of base
-// (nil: nothing) whose cells went through table; it reports whether anything is
-// not zero.
-func difference(planes []byte, cur, base *Frame, table *[256]uint8) bool {
-	clear(planes)
-	w, bits := cur.Width, cur.Bits
-	stride := planeStride(w)
-	plane := stride * cur.Height
-	var any uint64
-	for y := range cur.Height {
-		row := cur.Cells[y*w : y*w+w]
-		var was []uint8
-		if base != nil {
-			was = base.Cells[y*w : y*w+w]
+// smaller returns data, deflated if that makes it smaller, and the flag for it. The
+// result is good until the next call.
+func (e *Encoder) smaller(data []byte) ([]byte, byte) {
+	if len(data) >= 32 {
+		e.packed.Reset()
+		if e.deflate == nil {
+			// Level 1: the higher ones take three times as long for a tenth of the size.
+			e.deflate, _ = flate.NewWriter(&e.packed, flate.BestSpeed)
+		} else {
+			e.deflate.Reset(&e.packed)
 		}
+		_, _ = e.deflate.Write(data) // a bytes.Buffer does not fail
+		_ = e.deflate.Close()
+		if e.packed.Len() < len(data) {
+			return e.packed.Bytes(), flagDeflate
+		}
+	}
+	return data, 0
+}
+
+// subtract writes into e.residue each cell of cur, exclusive-or'ed with what
+// became of the base's; it reports whether anything is not zero.
+func (e *Encoder) subtract(base, cur *Frame, steps byte) bool {
+	e.residue = slices.Grow(e.residue[:0], len(cur.Cells))[:len(cur.Cells)]
+	if base == nil {
+		copy(e.residue, cur.Cells)
+		return true
+	}
+	table := aged(cur.Ageing, int(steps))
+	out, is := e.residue, cur.Cells[:len(e.residue)]
+	var any uint8
+	for i, was := range base.Cells[:len(out)] {
+		d := is[i] ^ table[was]
+		out[i] = d
+		any |= d
+	}
+	return any != 0
+}
+
+// toPlanes lays cells out as planes.
+func toPlanes(planes, cells []byte, w, h, bits int) {
+	clear(planes)
+	stride := planeStride(w)
+	plane := stride * h
+	for y := range h {
+		row := cells[y*w : y*w+w]
 		at := y * stride
 		for x := 0; x < w; x += 8 {
 			// Eight cells as eight bytes of one word.
-			var cells uint64
+			var eight uint64
 			if x+8 <= w {
-				cells = binary.LittleEndian.Uint64(row[x:])
-				if was != nil {
-					b := was[x : x+8 : x+8]
-					cells ^= uint64(table[b[0]]) | uint64(table[b[1]])<<8 | uint64(table[b[2]])<<16 | uint64(table[b[3]])<<24 |
-						uint64(table[b[4]])<<32 | uint64(table[b[5]])<<40 | uint64(table[b[6]])<<48 | uint64(table[b[7]])<<56
-				}
+				eight = binary.LittleEndian.Uint64(row[x:])
 			} else {
 				for i := x; i < w; i++ {
-					v := row[i]
-					if was != nil {
-						v ^= table[was[i]]
-					}
-					cells |= uint64(v) << (8 * (i - x))
+					eight |= uint64(row[i]) << (8 * (i - x))
 				}
 			}
-			if cells == 0 {
+			if eight == 0 {
 				continue
 			}
-			any |= cells
 			for p := range bits {
 				// Gathers bit p of each byte: the multiplication moves the bit of
 				// byte i to bit 56+i, and no two meet elsewhere that high.
-				planes[p*plane+at+x/8] = byte((cells >> p & 0x0101010101010101) * 0x0102040810204080 >> 56)
+				planes[p*plane+at+x/8] = byte((eight >> p & 0x0101010101010101) * 0x0102040810204080 >> 56)
 			}
 		}
 	}
-	return any != 0
 }
 
 // appendChanged appends the bitmap, the masks and the bytes that are not zero.

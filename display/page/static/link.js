@@ -5,7 +5,7 @@ import { Decoder } from "./wire.js";
 /** @typedef {import("./wire.js").Frame} Frame */
 
 const FIRST_PAUSE = 500, LONGEST_PAUSE = 15000; // ms
-const ACK_EVERY = 150; // ms
+const ACK_EVERY = 100; // ms
 
 /**
  * @typedef {object} Listener

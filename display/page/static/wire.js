@@ -5,7 +5,7 @@ const VERSION = 1;
 const MAX_SIDE = 8192;
 const MAX_CELLS = 1 << 23;
 const HEADER = 18;
-const DIFFERENCE = 1, DEFLATE = 2, PALETTE = 4, AGEING = 8, LABELS = 16, KNOWN = 31;
+const DIFFERENCE = 1, DEFLATE = 2, PALETTE = 4, AGEING = 8, LABELS = 16, BYTES = 32, KNOWN = 63;
 
 /**
  * @typedef {object} Frame
@@ -171,7 +171,7 @@ export class Decoder {
     const size = plane * bits;
     let payload = msg.subarray(at);
     if (flags & DEFLATE) {
-      const limit = difference ? size + (size >> 3) + (size >> 6) + 2 : size;
+      const limit = flags & BYTES ? width * height : difference ? size + (size >> 3) + (size >> 6) + 2 : size;
       try {
         payload = await inflate(payload, limit);
       } catch (error) {
@@ -180,12 +180,17 @@ export class Decoder {
       }
     }
 
+    if (flags & BYTES) {
+      if (payload.length !== width * height && !(difference && payload.length === 0)) throw new WireError("cells of a wrong number");
+      for (let i = 0; i < payload.length; i++) if (payload[i] >> bits) throw new WireError("a cell beyond the bits");
+    }
+
     /** @type {Frame} */
     let frame;
     if (difference && held) {
       frame = held;
     } else {
-      if (payload.length !== size) throw new WireError("planes of a wrong length");
+      if (!(flags & BYTES) && payload.length !== size) throw new WireError("planes of a wrong length");
       const reuse = held && held.cells.length === width * height ? held.cells.fill(0) : new Uint8Array(width * height);
       frame = { number, width, height, bits, cells: reuse, palette: new Uint8Array(0), ageing: null, scene: "", caption: "" };
     }
@@ -213,14 +218,16 @@ export class Decoder {
       for (; byte !== 0; byte >>= 1, cell++) if (byte & 1) cells[cell] ^= bit;
     };
 
-    if (!difference) {
+    if (steps > 0) {
+      if (!frame.ageing) throw new WireError("ageing steps without an ageing table");
+      const table = aged(frame.ageing, steps);
+      for (let i = 0; i < cells.length; i++) cells[i] = table[cells[i]];
+    }
+    if (flags & BYTES) {
+      for (let i = 0; i < payload.length; i++) cells[i] ^= payload[i];
+    } else if (!difference) {
       for (let i = 0; i < payload.length; i++) if (payload[i] !== 0) flip(i, payload[i]);
     } else {
-      if (steps > 0) {
-        if (!frame.ageing) throw new WireError("ageing steps without an ageing table");
-        const table = aged(frame.ageing, steps);
-        for (let i = 0; i < cells.length; i++) cells[i] = table[cells[i]];
-      }
       if (payload.length > 0) {
         const words = (size + 7) >> 3;
         const bitmap = (words + 7) >> 3;

@@ -299,11 +299,16 @@ func (s *Service) rewrite(ctx context.Context, tx *store.Tx, was stored, wasTags
 // ErrUnknown is the answer for a quote that is not there, or is hidden.
 var ErrUnknown = errors.New("there is no such quote")
 
+// Refused is why an edit was not made, for people.
+type Refused struct{ Why string }
+
+func (r *Refused) Error() string { return r.Why }
+
 // Edit changes a quote. A new text must not be another quote's.
 func (s *Service) Edit(ctx context.Context, id int64, it Item) error {
 	it, why := it.clean()
 	if why != "" {
-		return fmt.Errorf("the quote cannot be changed so: %s", why)
+		return &Refused{"the quote cannot be changed so: " + why}
 	}
 	slices.Sort(it.Tags)
 	return s.change(ctx, id, func(tx *store.Tx, q *stored, tags []string) ([]string, error) {
@@ -311,7 +316,7 @@ func (s *Service) Edit(ctx context.Context, id int64, it Item) error {
 			var other int64
 			err := tx.QueryRowContext(ctx, `SELECT id FROM quote WHERE key = ?`, k).Scan(&other)
 			if err == nil {
-				return nil, fmt.Errorf("quote %d has this text already", other)
+				return nil, &Refused{fmt.Sprintf("quote %d has this text already", other)}
 			}
 			if !errors.Is(err, sql.ErrNoRows) {
 				return nil, err

@@ -130,18 +130,10 @@ func (s *Service) walkFiltered(ctx context.Context, tx *store.Tx, p *permutation
 	return out, pos, nil
 }
 
-// Latest returns up to count quotes that pass the filter, the newest first, below
-// the given id (0: from the top).
+// Latest returns up to count quotes that pass the filter, the newest first.
 func (s *Service) Latest(ctx context.Context, f Filter, count int) ([]Quote, error) {
 	page, err := s.browse(ctx, Query{Filter: f}, count)
-	if err != nil {
-		return nil, err
-	}
-	out := make([]Quote, len(page.Hits))
-	for i, h := range page.Hits {
-		out[i] = h.Quote
-	}
-	return out, nil
+	return page.quotes(), err
 }
 
 // Alias is one more wording, attribution or origin of a quote.

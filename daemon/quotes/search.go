@@ -77,7 +77,7 @@ type Page struct {
 const (
 	maxWords      = 8
 	maxCandidates = 500 // a class
-	maxForms      = 256 // forms of a word that are tried
+	maxForms      = 64  // forms of a word that are tried
 	maxPage       = 200
 )
 

@@ -3,6 +3,7 @@ package quotes
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"sync"
 	"time"
@@ -25,6 +26,8 @@ type Service struct {
 	look  *web.Look
 	log   *slog.Logger
 
+	assets *web.Assets // nil without pages
+
 	mu     sync.Mutex // guards the wall's quote
 	hour   string
 	hourAt time.Time
@@ -39,7 +42,14 @@ func New(o Options) (*Service, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Service{db: o.DB, index: indexOf(o.DB), look: o.Look, log: o.Log}, nil
+	s := &Service{db: o.DB, index: indexOf(o.DB), look: o.Look, log: o.Log}
+	if o.Look != nil {
+		var err error
+		if s.assets, err = newAssets(); err != nil {
+			return nil, fmt.Errorf("quotes: %w", err)
+		}
+	}
+	return s, nil
 }
 
 // forget drops what is kept in memory after the quotes changed.

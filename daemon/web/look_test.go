@@ -24,7 +24,7 @@ const sampler = `<header class="page-head"><h1>{{.Title}}</h1><p>Every component
 <ul class="stats"><li class="stat"><b>4.2 W</b><span>power</span></li></ul>
 <div class="cards"><article class="card"><h2>{{icon "feed"}}Card</h2><p>Text with a <a href="/">link</a>.</p><p class="card-foot">foot</p></article></div>
 <h2>States</h2><div class="row"><span class="badge">absent</span><span class="badge ok">ok</span><span class="badge warn">stale</span><span class="badge bad">failed</span></div>
-<div class="table-wrap"><table><thead><tr><th>Part</th><th class="num">Since</th></tr></thead><tbody><tr><td>averyveryveryverylongwordthatmustnotwidenthepage</td><td class="num">averyveryveryverylongwordthatmustnotwidenthepage</td></tr></tbody></table></div>
+<div class="table-wrap"><table class="rows"><thead><tr><th>Part</th><th class="num">Since</th></tr></thead><tbody><tr><td>averyveryveryverylongwordthatmustnotwidenthepage</td><td class="num">averyveryveryverylongwordthatmustnotwidenthepage</td></tr></tbody></table></div>
 <div class="row"><button>Plain</button><button class="danger">Danger</button><button class="quiet">Quiet</button></div>
 <pre><code>a line of code that is far too long for a phone and must scroll inside its own box and not with the page</code></pre>
 <p><progress value="0.5" aria-label="Progress"></progress></p>

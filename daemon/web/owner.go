@@ -148,6 +148,7 @@ func (d *OwnerDoor) Identify(r *http.Request) Role {
 // Routes are the sign-in page and what its forms send to.
 func (d *OwnerDoor) Routes(look *Look) []Route {
 	return []Route{
+		{Method: "GET", Pattern: "/owner", Handler: http.RedirectHandler("/owner/login", http.StatusFound)}, // as one types it
 		{Method: "GET", Pattern: "/owner/login", Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			look.signIn(w, r, http.StatusOK, localPath(r.URL.Query().Get("next")), "")
 		})},

@@ -305,7 +305,7 @@ func FuzzCmdline(f *testing.F) {
 		if len(tokens(added)) == 1 && !strings.Contains(string(added), `"`) && !strings.Contains(string(out), `"`) && !strings.Contains(string(added), "console=") {
 			edited := append(append(slices.Clone(out), ' '), added...)
 			back := r.undone(edited)
-			if want, got := foreign(append(append(slices.Clone(text), ' '), added...), nil), foreign(back, nil); len(want) != len(got) {
+			if want, got := foreign(append(append(slices.Clone(text), ' '), added...), c.Names), foreign(back, c.Names); !slices.Equal(want, got) {
 				t.Fatalf("off after an edit: %q, %q, %q", text, edited, back)
 			}
 		}

@@ -37,29 +37,67 @@ type fragment struct {
 	Mark bool
 }
 
-// fragments parts a hit's text at its marks.
+// fragments parts a hit's text, as it is shown, at its marks.
 func (h Hit) fragments() []fragment {
+	text := shown(h.Text)
 	var out []fragment
 	pos := 0
 	for _, m := range h.Marks {
 		if m[0] > pos {
-			out = append(out, fragment{h.Text[pos:m[0]], false})
+			out = append(out, fragment{text[pos:m[0]], false})
 		}
-		out = append(out, fragment{h.Text[m[0]:m[1]], true})
+		out = append(out, fragment{text[m[0]:m[1]], true})
 		pos = m[1]
 	}
-	if pos < len(h.Text) {
-		out = append(out, fragment{h.Text[pos:], false})
+	if pos < len(text) {
+		out = append(out, fragment{text[pos:], false})
 	}
 	return out
+}
+
+// isSet says whether the lines of a text are laid out: tables, drawings, dialogue
+// in columns. Such a text keeps its spaces and stands in typewriter letters, where
+// they line up. An indented first line of a paragraph is no layout.
+func isSet(text string) bool {
+	before := false
+	for line := range strings.Lines(text) {
+		line = strings.TrimRight(line, "\n ")
+		body := strings.TrimLeft(line, " ")
+		indented := len(line)-len(body) >= 2
+		if indented && before || strings.Contains(body, "   ") {
+			return true
+		}
+		before = indented
+	}
+	return false
+}
+
+// shown is a text with the line breaks of a 72-column file undone, so that a phone
+// may break the lines where it must: a long line that a line at the margin
+// follows goes on there. Lines of verse are short; positions stay the same.
+func shown(text string) string {
+	if isSet(text) {
+		return text
+	}
+	b := []byte(text)
+	start := 0
+	for i, c := range b {
+		if c != '\n' {
+			continue
+		}
+		if i-start >= 56 && i+1 < len(b) && b[i+1] != ' ' && b[i+1] != '\n' && b[i+1] != '-' && b[i+1] != '*' {
+			b[i] = ' '
+		}
+		start = i + 1
+	}
+	return string(b)
 }
 
 var templates = template.Must(template.New("").Funcs(web.Funcs()).Funcs(template.FuncMap{
 	"fragments": Hit.fragments,
 	"join":      strings.Join,
-	// set is a text whose lines are laid out: verse, tables, drawings. It keeps its
-	// spaces and is shown in a typewriter face where they line up.
-	"set": func(text string) bool { return strings.Contains(text, "   ") },
+	"set":       isSet,
+	"shown":     shown,
 }).ParseFS(pageFiles, "page/*.html"))
 
 // searchData is what the search page shows.

@@ -35,8 +35,7 @@ if (form && results) {
   };
   const soon = () => { clearTimeout(timer); timer = setTimeout(search, 120); };
 
-  form.elements.q.addEventListener('input', soon);
-  for (const name of ['author', 'source', 'tag', 'length']) form.elements[name].addEventListener('input', soon);
+  for (const field of form.elements) field.addEventListener('input', soon);
   form.addEventListener('submit', event => { event.preventDefault(); clearTimeout(timer); search(); });
 }
 

@@ -106,13 +106,15 @@ func (r Recipe) rootFiles(lock Lock, mir Mirrors) ([]systemd.File, error) {
 		text("/etc/systemd/system.conf.d/sierpi.conf", "[Manager]\nRuntimeWatchdogSec=15\nRebootWatchdogSec=2min\n"),
 		text("/etc/ssh/sshd_config.d/sierpi.conf", "# Keys only. sshd itself is off until it is asked for.\nPasswordAuthentication no\nKbdInteractiveAuthentication no\nPermitRootLogin no\n"),
 		text("/etc/apt/apt.conf.d/20sierpi", "// Security updates by themselves; the small hours' reboot is the owner's decision.\nAPT::Periodic::Update-Package-Lists \"1\";\nAPT::Periodic::Unattended-Upgrade \"1\";\nAPT::Periodic::AutocleanInterval \"7\";\nAPT::Install-Recommends \"false\";\n"),
-		text("/etc/initramfs-tools/conf.d/sierpi", "MODULES=list\nCOMPRESS=zstd\n"),
-		text("/etc/initramfs-tools/modules", strings.Join(rootModules, "\n")+"\n"),
 	}
 	if r.Board == "pc" {
 		return append(files, r.grubFiles(id)...), nil
 	}
-	files = append(files, text("/usr/lib/sierpi/"+overlayName+".dts", overlaySource))
+	files = append(files,
+		text("/usr/lib/sierpi/"+overlayName+".dts", overlaySource),
+		text("/etc/initramfs-tools/conf.d/sierpi", "MODULES=list\nCOMPRESS=zstd\n"),
+		text("/etc/initramfs-tools/modules", strings.Join(rootModules, "\n")+"\n"),
+	)
 	if r.Base == "debian" {
 		files = append(files,
 			// Read by Debian's hook, which writes config.txt and cmdline.txt at every kernel update.

@@ -13,10 +13,10 @@ type tool struct{ program, pkg string }
 
 var (
 	packageTools = []tool{{"dpkg-deb", "dpkg"}, {"gzip", "gzip"}, {"xz", "xz-utils"}}
-	rootTools    = []tool{{"mmdebstrap", "mmdebstrap"}, {"apt-get", "apt"}, {"depmod", "kmod"}, {"cpio", "cpio"}}
+	rootTools    = []tool{{"mmdebstrap", "mmdebstrap"}, {"apt-get", "apt"}, {"depmod", "kmod"}}
 	layoutTools  = []tool{{"mke2fs", "e2fsprogs"}, {"debugfs", "e2fsprogs"}, {"e2fsck", "e2fsprogs"}, {"mkfs.vfat", "dosfstools"}, {"mcopy", "mtools"}, {"sfdisk", "fdisk"}, {"xz", "xz-utils"}}
 	piTools      = []tool{{"dtc", "device-tree-compiler"}}
-	pcTools      = []tool{{"grub-mkimage", "grub-common"}, {"grub-bios-setup", "grub2-common"}}
+	pcTools      = []tool{{"grub-mkimage", "grub-common"}}
 	foreignTools = []tool{{"arch-test", "arch-test"}, {"update-binfmts", "binfmt-support"}}
 )
 

@@ -135,3 +135,23 @@ func (s Source) Contents(ctx context.Context, arch string) (Contents, error) {
 	}
 	return c, nil
 }
+
+// Packages builds the package for each architecture and returns the paths.
+func Packages(ctx context.Context, o Options, arches []string) ([]string, error) {
+	if err := need(packageTools); err != nil {
+		return nil, err
+	}
+	var paths []string
+	for _, arch := range arches {
+		contents, err := o.Source.Contents(ctx, arch)
+		if err != nil {
+			return paths, err
+		}
+		path, err := (Deb{Version: o.Source.Version, Arch: arch, Time: o.Source.Time}).Build(ctx, contents, o.Out)
+		if err != nil {
+			return paths, err
+		}
+		paths = append(paths, path)
+	}
+	return paths, nil
+}

@@ -108,22 +108,3 @@ type GPIO struct {
 	Button int `toml:"button"`
 	LED    int `toml:"led"`
 }
-
-// FirstBoot is the [firstboot] table, read once from the boot partition.
-type FirstBoot struct {
-	Hostname     string   `toml:"hostname"`
-	User         string   `toml:"user"`
-	PasswordHash string   `toml:"password-hash" secret:"true"` // crypt(3)
-	SSHKeys      []string `toml:"ssh-keys"`
-	WiFi         WiFi     `toml:"wifi"`
-	Locale       string   `toml:"locale"`
-	Timezone     string   `toml:"timezone"`
-	SSH          bool     `toml:"ssh"`
-}
-
-// WiFi is the [firstboot.wifi] table.
-type WiFi struct {
-	SSID     string `toml:"ssid"`
-	Password string `toml:"password" secret:"true"`
-	Country  string `toml:"country"`
-}

@@ -6,17 +6,26 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net"
+	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
+	"github.com/coder/websocket"
 
+	"github.com/sierpi/sierpi/daemon/web"
+	"github.com/sierpi/sierpi/display/wire"
 	"github.com/sierpi/sierpi/system/systemtest"
 )
 
@@ -130,23 +139,160 @@ func TestSoak(t *testing.T) {
 			t.Fatal(err)
 		}
 		awaitPart(t, d, "display", "ok")
-		fmt.Printf("%6d  %7d  %7.1f  %13.1f  ok\n", minute, after, heap/1e6, float64(rss(t, d.cmd.Process.Pid))/1e6)
+		fmt.Printf("%6d  %7d  %7.1f  %13.1f  ok\n", minute, after, heap/1e6, float64(status(t, d.cmd.Process.Pid, "VmRSS"))/1e6)
 	}
 }
 
-// rss is a process's resident memory in bytes, from /proc/PID/status.
-func rss(t *testing.T, pid int) int64 {
+// TestFigures prints what the daemon takes, for docs/benchmarks.md: memory and
+// processor with and without a screen, the time to READY, the size of the binary.
+// Foreign architectures run under qemu-user, whose own memory is in their figure
+// and whose times mean nothing.
+func TestFigures(t *testing.T) {
+	fmt.Println("| architecture | binary | RSS, idle | anonymous | CPU, no screen | CPU, one screen | its frames/s | start to READY |")
+	fmt.Println("| --- | --- | --- | --- | --- | --- | --- | --- |")
+	for _, target := range []struct{ name, arch, arm, emulator string }{
+		{"amd64", "amd64", "", ""},
+		{"arm64 (qemu-user)", "arm64", "", "qemu-aarch64-static"},
+		{"arm v7 (qemu-user)", "arm", "7", "qemu-arm-static"},
+		{"arm v6 (qemu-user)", "arm", "6", "qemu-arm-static"},
+	} {
+		binary := filepath.Join(t.TempDir(), "sierpi")
+		build := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", binary, ".")
+		build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOARCH="+target.arch, "GOARM="+target.arm)
+		if out, err := build.CombinedOutput(); err != nil {
+			t.Fatalf("%s: %v\n%s", target.name, err, out)
+		}
+		size, err := os.Stat(binary)
+		if err != nil {
+			t.Fatal(err)
+		}
+		argv := []string{binary}
+		if target.emulator != "" {
+			argv = []string{systemtest.Tool(t, target.emulator, "qemu-user-static"), binary}
+		}
+		f := measure(t, argv)
+		fmt.Printf("| %s | %.1f MB | %.1f MB | %.1f MB | %.2f %% of a core | %.1f %% of a core | %.1f | %d ms |\n",
+			target.name, float64(size.Size())/1e6, float64(f.rss)/1e6, float64(f.anonymous)/1e6, 100*f.idle, 100*f.screen, f.rate, f.ready.Milliseconds())
+	}
+}
+
+// figures are what one running daemon takes.
+type figures struct {
+	rss, anonymous int64   // bytes, after 30 s without a screen
+	idle, screen   float64 // cores
+	rate           float64 // frames a second that the screen took
+	ready          time.Duration
+}
+
+func measure(t *testing.T, argv []string) figures {
 	t.Helper()
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	notify := filepath.Join(t.TempDir(), "notify")
+	manager, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: notify, Net: "unixgram"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer manager.Close()
+	pages, state := freeAddress(t), t.TempDir()
+	cmd := exec.Command(argv[0], append(argv[1:], "serve", "--listen", pages, "--metrics-listen", "127.0.0.1:0", "--state", state)...)
+	cmd.Env = append(os.Environ(), "XDG_RUNTIME_DIR=", "NOTIFY_SOCKET="+notify, "INVOCATION_ID=", "WATCHDOG_USEC=")
+	began := time.Now()
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = cmd.Process.Kill(); _ = cmd.Wait() }()
+	var f figures
+	buf := make([]byte, 4096)
+	_ = manager.SetReadDeadline(time.Now().Add(2 * time.Minute))
+	for f.ready == 0 {
+		n, err := manager.Read(buf)
+		if err != nil {
+			t.Fatalf("no READY: %v", err)
+		}
+		if strings.Contains(string(buf[:n]), "READY=1") {
+			f.ready = time.Since(began)
+		}
+	}
+	const span = 30 * time.Second
+	pid := cmd.Process.Pid
+	over := func() float64 {
+		before := cpuTime(t, pid)
+		time.Sleep(span) // the span that is measured
+		return (cpuTime(t, pid) - before).Seconds() / span.Seconds()
+	}
+	f.idle = over()
+	f.rss, f.anonymous = status(t, pid, "VmRSS"), status(t, pid, "RssAnon")
+
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	token, err := os.ReadFile(filepath.Join(state, "run", web.KioskTokenFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn, _, err := websocket.Dial(ctx, "ws://"+pages+"/display/screen", &websocket.DialOptions{
+		HTTPHeader: http.Header{web.KioskHeader: {strings.TrimSpace(string(token))}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.CloseNow()
+	conn.SetReadLimit(16 << 20)
+	var frames atomic.Int64
+	go func() {
+		var decoder wire.Decoder
+		for {
+			kind, data, err := conn.Read(ctx)
+			if err != nil {
+				return
+			}
+			if kind != websocket.MessageBinary {
+				continue
+			}
+			frame, err := decoder.Decode(data)
+			if err != nil {
+				t.Errorf("a frame cannot be decoded: %v", err)
+				return
+			}
+			ack := fmt.Appendf(nil, `{"type":"ack","frame":%d}`, frame.Number)
+			if conn.Write(ctx, websocket.MessageText, ack) != nil {
+				return
+			}
+			frames.Add(1)
+		}
+	}()
+	f.screen = over()
+	f.rate = float64(frames.Load()) / span.Seconds()
+	return f
+}
+
+// cpuTime is what a process has used so far, from columns 14 and 15 of /proc/PID/stat.
+func cpuTime(t *testing.T, pid int) time.Duration {
+	t.Helper()
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	fields := strings.Fields(string(stat[strings.LastIndexByte(string(stat), ')')+1:]))
+	user, err1 := strconv.Atoi(fields[11])
+	system, err2 := strconv.Atoi(fields[12])
+	if err := errors.Join(err1, err2); err != nil {
+		t.Fatal(err)
+	}
+	return time.Duration(user+system) * time.Second / 100 // USER_HZ
+}
+
+// status is a figure of /proc/PID/status in bytes.
+func status(t *testing.T, pid int, what string) int64 {
+	t.Helper()
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
 		t.Fatal(err)
 	}
 	var kib int64
-	for line := range strings.Lines(string(status)) {
-		if n, _ := fmt.Sscanf(line, "VmRSS: %d kB", &kib); n == 1 {
+	for line := range strings.Lines(string(text)) {
+		if n, _ := fmt.Sscanf(line, what+": %d kB", &kib); n == 1 {
 			return kib << 10
 		}
 	}
-	t.Fatal("no VmRSS in /proc/PID/status")
+	t.Fatalf("no %s in /proc/PID/status", what)
 	return 0
 }

@@ -4,7 +4,7 @@ VERSION   := $(shell git describe --tags --always --dirty 2>/dev/null || echo un
 LDFLAGS   := -s -w -X main.version=$(VERSION)
 GOBUILD   := CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)'
 
-.PHONY: help run build test bench image vm acceptance soak clean
+.PHONY: help run build test bench pictures soak clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -23,6 +23,12 @@ test: ## everything that must hold: linters, races, browser, real servers, cross
 
 bench: ## the comparisons, each beside its peer, into docs/benchmarks.md
 	@exec .ci/bench
+
+pictures: ## the pictures of docs/, from the real daemon in a real browser
+	SIERPI_PICTURES=$(CURDIR)/docs/pictures go test -count=1 -tags long ./cmd/sierpi -run TestPictures
+
+soak: ## twenty minutes of the wall in Chromium, a line a minute
+	SIERPI_SOAK=20m go test -count=1 -tags long -timeout 30m -v ./cmd/sierpi -run TestSoak
 
 clean: ## remove what was built
 	rm -rf build

@@ -95,7 +95,7 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 // WriteDoc writes the table of all figures as Markdown: docs/metrics.md.
 func WriteDoc(w io.Writer) error {
 	var b strings.Builder
-	b.WriteString("# Metrics\n\nGenerated from the code by `sierpi metrics doc`; a test holds it.\n\nA figure that a machine does not have is absent, never 0.\n\n| name | type | labels | what, and where it comes from |\n| --- | --- | --- | --- |\n")
+	b.WriteString("# Metrics\n\nGenerated from the code by `go test ./daemon/metrics -update`; the same test holds it.\n\nA figure that a machine does not have is absent, never 0.\n\n| name | type | labels | what, and where it comes from |\n| --- | --- | --- | --- |\n")
 	for _, f := range All() {
 		fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", f.Name, f.Kind, strings.Join(f.Labels, ", "), f.Help)
 	}

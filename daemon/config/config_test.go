@@ -115,6 +115,12 @@ func TestFiles(t *testing.T) {
 	}
 }
 
+func TestUTF16IsSaid(t *testing.T) {
+	if _, errs := Parse("f", []byte("\xff\xfe[\x00w\x00")); len(errs) != 1 || !strings.Contains(errs.Error(), "UTF-8") {
+		t.Errorf("%v", errs)
+	}
+}
+
 func TestFilesThatCannotBeRead(t *testing.T) {
 	dir := t.TempDir()
 	big := filepath.Join(dir, "big.toml")

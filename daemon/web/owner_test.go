@@ -11,8 +11,11 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
+
+	"github.com/sierpi/sierpi/system/systemtest"
 )
 
 // browser keeps cookies as a browser on wall.local does.
@@ -355,4 +358,25 @@ func FuzzDoorFiles(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestResetAsRootLeavesTheFileToTheDaemon: the command runs as root, the daemon
+// that must read the file does not.
+func TestResetAsRootLeavesTheFileToTheDaemon(t *testing.T) {
+	systemtest.Root(t)
+	const nobody = 65534
+	dir := t.TempDir()
+	if err := os.Chown(dir, nobody, nobody); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := ResetOwnerSecret(dir); err != nil {
+		t.Fatal(err)
+	}
+	st, err := os.Stat(filepath.Join(dir, ownerFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if owner := st.Sys().(*syscall.Stat_t); owner.Uid != nobody || owner.Gid != nobody || st.Mode().Perm() != 0o600 {
+		t.Errorf("owner %d:%d, mode %v", owner.Uid, owner.Gid, st.Mode())
+	}
 }

@@ -153,6 +153,41 @@ func TestStopDoesNotWaitForEver(t *testing.T) {
 	close(release)
 }
 
+// TestStopDoesNotWaitForReserves: a browser's unused connection holds nothing up,
+// and it would for the whole minute of grace given here.
+func TestStopDoesNotWaitForReserves(t *testing.T) {
+	ls, err := Sockets{}.Listen(t.Context(), "pages", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := NewServer(ServerOptions{Name: "pages", Listeners: ls, Log: slog.New(slog.DiscardHandler),
+		Handler: http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})})
+	s.grace, s.readHeader = time.Minute, time.Minute
+	ctx, stop := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- s.Run(ctx) }()
+	c, err := net.Dial("tcp", ls[0].Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	// Connections are accepted in order: after this answer the first one is known.
+	if res, err := http.Get("http://" + ls[0].Addr().String()); err != nil {
+		t.Fatal(err)
+	} else {
+		res.Body.Close()
+	}
+	stop()
+	select {
+	case err := <-done:
+		if err != nil {
+			t.Error(err)
+		}
+	case <-time.After(4 * time.Second): // net/http would let go after five
+		t.Error("still waiting for a connection that was never used")
+	}
+}
+
 func TestSlowHeadersAreCutOff(t *testing.T) {
 	addr, _ := serve(t)
 	c, err := net.Dial("tcp", addr)

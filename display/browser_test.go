@@ -3,7 +3,6 @@ package display_test
 import (
 	"context"
 	"encoding/base64"
-	"image/png"
 	"log/slog"
 	"net"
 	"net/http"
@@ -190,12 +189,7 @@ func TestCanvas(t *testing.T) {
 				t.Errorf("the page paints with %q; without a GPU it should be 2d", p.Rung)
 			}
 			// The heartbeat comes every five seconds; ask for it now.
-			if err := chromedp.Do(ctx, chromedp.Func(func(ctx context.Context, target *chromedp.Target) error {
-				_, err := chromedp.Evaluate[any]("sierpi.screen.beat()")(ctx, target)
-				return err
-			})); err != nil {
-				t.Fatal(err)
-			}
+			eval[any](t, ctx, "sierpi.screen.beat()")
 			awaitStatus(t, s, func(st display.Status) bool {
 				return len(st.Screens) == 1 && st.Screens[0].State == display.Painting && st.Screens[0].Rung == "2d"
 			})
@@ -277,5 +271,4 @@ func TestShots(t *testing.T) {
 			}
 		})
 	}
-	_ = png.Encode
 }

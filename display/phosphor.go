@@ -21,6 +21,8 @@ import (
 type phosphor struct {
 	cells  []uint8 // live<<7 | heat
 	table  []uint8
+	frames int
+	every  int // frames a step of ageing
 	aged   uint32
 	width  int
 	colour []wire.RGB // of each heat
@@ -33,37 +35,45 @@ const (
 	freshHeat    = 72 // reached within a few frames after birth
 )
 
-// newPhosphor takes the colours of heat 0 to 127 and the frames a second.
-func newPhosphor(width, height, fps int, colours []wire.RGB, coolest float64) *phosphor {
+// newPhosphor takes the frames a second, the steps of ageing a second (at most 30:
+// with more the finest step of cooling would be too large a change of
+// light), the colours of heat 0 to 127 and how many heats a second a dead cell loses at most.
+func newPhosphor(width, height, fps, steps int, colours []wire.RGB, cooling float64) *phosphor {
 	p := &phosphor{cells: make([]uint8, width*height), width: width, table: make([]uint8, 256), colour: colours}
+	p.every = (fps + steps - 1) / steps
+	rate := float64(fps) / float64(p.every)
 	for heat := range maxHeat + 1 {
 		up := heat + 1
 		if heat < freshHeat {
-			up = min(freshHeat, heat+max(1, freshHeat*8/fps))
+			up = min(freshHeat, heat+max(1, int(freshHeat*8/rate)))
 		}
 		p.table[alive|heat] = uint8(alive | min(maxHeat, up))
-		p.table[heat] = uint8(cooled(colours, heat, fps, coolest))
+		p.table[heat] = uint8(cooled(colours, heat, rate, cooling))
 	}
 	return p
 }
 
 // cooled is the lowest heat that is not a tenth of the light in a third of a second
-// away, and not further than the pace (heats a second) allows.
-func cooled(colours []wire.RGB, heat, fps int, pace float64) int {
+// away, at rate steps a second, and not further than cooling (heats a second) allows.
+func cooled(colours []wire.RGB, heat int, rate, cooling float64) int {
 	if heat == 0 {
 		return 0
 	}
 	// A little less than a tenth, for rounding in eight bits.
-	most := 0.095 / (float64(fps)/3 + 1)
+	most := 0.095 / (rate/3 + 1)
 	down := heat - 1
-	for down > 0 && float64(heat-down+1) <= pace/float64(fps) && luminance(colours[heat])-luminance(colours[down-1]) <= most {
+	for down > 0 && float64(heat-down+1) <= cooling/rate && luminance(colours[heat])-luminance(colours[down-1]) <= most {
 		down--
 	}
 	return down
 }
 
-// age makes one step; at most one a frame.
+// age lets one frame pass.
 func (p *phosphor) age() {
+	p.frames++
+	if p.frames%p.every != 0 {
+		return
+	}
 	p.aged++
 	for i, v := range p.cells {
 		p.cells[i] = p.table[v]

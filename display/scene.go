@@ -118,7 +118,7 @@ func newSoup(s Setting) (*soup, error) {
 	}
 	sc := &soup{
 		setting: s, torus: torus, random: rand.New(rand.NewPCG(s.Seed, 1)),
-		light: newPhosphor(s.Width, s.Height, s.FramesPerSecond, embers(), 75),
+		light: newPhosphor(s.Width, s.Height, s.FramesPerSecond, 30, embers(), 75),
 		every: max(1, s.FramesPerSecond/15),
 	}
 	for _, p := range life.Patterns() {
@@ -244,7 +244,7 @@ func newLine(s Setting) (*line, error) {
 	}
 	l := &line{
 		setting: s, torus: torus, random: rand.New(rand.NewPCG(s.Seed, 2)), x0: margin, y0: margin,
-		light: newPhosphor(s.Width, s.Height, s.FramesPerSecond, aurora(), 15),
+		light: newPhosphor(s.Width, s.Height, s.FramesPerSecond, 15, aurora(), 15),
 		every: max(1, s.FramesPerSecond/6),
 	}
 	l.restart()
@@ -263,9 +263,7 @@ func (l *line) restart() {
 
 func (l *line) Step() {
 	l.frame++
-	if l.frame%max(1, l.setting.FramesPerSecond/15) == 0 {
-		l.light.age()
-	}
+	l.light.age()
 	fps := l.setting.FramesPerSecond
 	switch {
 	case l.drain > 0:

@@ -51,6 +51,8 @@ type Status struct {
 	Frame   uint32         `json:"frame"`
 	Scene   string         `json:"scene"`
 	Caption string         `json:"caption"`
+	Flashes float64        `json:"flashes"` // share of the worst ninth of the picture that flashed within the last second; above 0.25 the contrast is taken back
+	Damped  float64        `json:"damped"`  // contrast taken back, 0 to 1
 	Screens []ScreenStatus `json:"screens"` // attached ones first, then those gone lately
 }
 
@@ -59,7 +61,7 @@ func (s *Stage) Status() Status {
 	now := time.Now()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	st := Status{Frame: s.current.Number, Scene: s.current.Scene, Caption: s.current.Caption, Screens: []ScreenStatus{}}
+	st := Status{Frame: s.current.Number, Scene: s.current.Scene, Caption: s.current.Caption, Flashes: s.guard.share, Damped: s.guard.damp, Screens: []ScreenStatus{}}
 	for sc := range s.screens {
 		st.Screens = append(st.Screens, sc.status(now))
 	}
@@ -95,7 +97,7 @@ type screen struct {
 	inFlight []inFlight // sent and not acknowledged
 	window   int        // how many may be
 	cutAt    time.Time  // when the window was last halved
-	cards    []byte   // the last cards sent
+	cards    []byte     // the last cards sent
 
 	frames, skipped, bytes uint64
 	beat                   beat

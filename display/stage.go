@@ -24,6 +24,7 @@ type Options struct {
 	Seed            uint64        // 0: from the operating system
 	MaxScreens      int           // attached at once; 0 is 100
 	Logger          *slog.Logger  // nil: slog.Default
+	AllowFlashes    bool          // the owner wants no guard against more than three flashes a second
 
 	// Cards, if not nil, is asked every few seconds, while a screen is attached,
 	// for what the cards over the picture say.
@@ -94,6 +95,7 @@ type Stage struct {
 
 	mu       sync.Mutex
 	director *director
+	guard    *flashGuard
 	encoder  wire.Encoder
 	ring     []wire.Frame // frame n in ring[n%len]
 	hashes   [hashFrames]numbered
@@ -124,7 +126,7 @@ func New(o Options) (*Stage, error) {
 		return nil, err
 	}
 	s := &Stage{
-		opt: o, director: d,
+		opt: o, director: d, guard: newFlashGuard(o.Width, o.Height, o.FramesPerSecond),
 		watched:  make(chan struct{}, 1),
 		ended:    make(chan struct{}),
 		empty:    make(chan struct{}),
@@ -206,6 +208,13 @@ func (s *Stage) advance() {
 	}
 	f.Number = number
 	s.director.draw(f)
+	if !s.opt.AllowFlashes {
+		damped := s.guard.damp > 0
+		s.guard.check(f)
+		if !damped && s.guard.damp > 0 {
+			s.opt.Logger.Warn("a scene flashes more than three times a second; its contrast is taken back", "scene", f.Scene)
+		}
+	}
 	s.current = f
 	s.hashes[number%hashFrames] = numbered{number, f.Hash()}
 	clear(s.messages)

@@ -150,14 +150,20 @@ func BenchmarkSearch(b *testing.B) {
 			for _, class := range []string{"rare-word", "common-word", "two-words", "prefix-2", "prefix-4", "substring", "typo"} {
 				b.Run(class, func(b *testing.B) {
 					var took []time.Duration
+					var worst time.Duration
+					var slow string
 					for i := 0; b.Loop(); i++ {
 						start := time.Now()
 						if _, err := s.Search(b.Context(), Query{Words: mix[class][i%100]}); err != nil {
 							b.Fatal(err)
 						}
 						took = append(took, time.Since(start))
+						if d := took[len(took)-1]; d > worst {
+							worst, slow = d, mix[class][i%100]
+						}
 					}
 					slices.Sort(took)
+					b.Logf("slowest: %q, %v", slow, worst)
 					b.ReportMetric(ms(took[len(took)/2]), "p50-ms")
 					b.ReportMetric(ms(took[len(took)*99/100]), "p99-ms")
 				})

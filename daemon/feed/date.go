@@ -261,6 +261,7 @@ func (p *dateParser) ordinal(year, day int) bool {
 // written reads a date with a month's name, in any order: the clock and the zone
 // may stand between day and year.
 func (p *dateParser) written() (int, bool) {
+	p.year, p.month, p.day = 0, 0, 0 // what numeric tried
 	var numbers [3]dateToken
 	count := 0
 	monthAt := -1 // how many numbers came before the month
@@ -295,6 +296,16 @@ func (p *dateParser) written() (int, bool) {
 		case t.kind == 'w':
 			if m := monthNumber(t.text); m > 0 && p.month == 0 {
 				p.month, monthAt = m, count
+				continue
+			}
+			// "AT" behind a time is a zone, though "at" is a word.
+			if _, isZone := zones[t.text]; isZone && p.haveTime && !seenZone && len(t.text) == 2 {
+				next, ok := p.zoneName(i)
+				if !ok {
+					return 0, false
+				}
+				seenZone = true
+				i = next - 1
 				continue
 			}
 			if weekday(t.text) || filler[strings.ToLower(t.text)] {
@@ -586,7 +597,7 @@ var months = monthNames(
 	[]string{"apr", "april", "avril", "avr", "abr", "abril", "aprile", "kwi", "kwietnia", "dubna", "апр", "апреля", "απρ", "απριλίου", "április"},
 	[]string{"may", "mai", "mei", "mayo", "mag", "maggio", "maio", "maj", "maja", "května", "мая", "май", "μάι", "μαϊ", "μαι", "μαΐου", "május"},
 	[]string{"jun", "june", "juni", "juin", "junio", "giu", "giugno", "junho", "cze", "czerwca", "června", "июн", "июня", "ιούν", "ιον", "ιουν", "ιουνίου", "június"},
-	[]string{"jul", "july", "juli", "juillet", "juil", "julio", "lug", "luglio", "julho", "lip", "lipca", "července", "июл", "июля", "ιούλ", "ιολ", "ιουλ", "ιουλίου", "július"},
+	[]string{"jul", "july", "juli", "juillet", "juil", "julio", "lug", "luglio", "julho", "július", "lip", "lipca", "července", "июл", "июля", "ιούλ", "ιολ", "ιουλ", "ιουλίου", "július"},
 	[]string{"aug", "august", "augustus", "août", "ago", "agosto", "augusti", "sie", "sierpnia", "srpna", "авг", "августа", "αύγ", "αυγ", "αυγούστου", "augusztus"},
 	[]string{"sep", "sept", "september", "septembre", "septiembre", "set", "settembre", "setembro", "wrz", "września", "září", "сен", "сентября", "σεπ", "σεπτ", "σεπτεμβρίου", "szeptember"},
 	[]string{"oct", "october", "okt", "oktober", "octobre", "octubre", "ott", "ottobre", "out", "outubro", "paź", "października", "října", "окт", "октября", "οκτ", "οκτωβρίου", "október"},

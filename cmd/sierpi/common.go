@@ -30,17 +30,11 @@ func (p *places) addRoot(cmd *cobra.Command) {
 
 func (p *places) machine() system.Root { return system.Root(p.root) }
 
-// configError is a broken config, or a command line that makes no sense.
-type configError struct{ error }
-
-func (configError) ExitCode() int   { return 2 }
-func (e configError) Unwrap() error { return e.error }
-
 // load reads the config and minds only the mistakes in these tables.
 func (p *places) load(tables ...string) (config.Config, error) {
 	cfg, mistakes := config.Load(config.Files(p.root, p.config)...)
 	if err := mistakes.For(tables...); err != nil {
-		return cfg, configError{err}
+		return cfg, &system.Error{Code: system.ExitConfig, Err: err}
 	}
 	return cfg, nil
 }
@@ -56,11 +50,12 @@ func atLeast(n int) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error { return asUsage(cobra.MinimumNArgs(n)(cmd, args)) }
 }
 
+// asUsage makes a command line that makes no sense the error that it is.
 func asUsage(err error) error {
 	if err == nil {
 		return nil
 	}
-	return usageError{err}
+	return &system.Error{Code: system.ExitConfig, Err: err}
 }
 
 // group is a command that only holds others: alone it prints its help.

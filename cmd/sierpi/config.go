@@ -18,7 +18,7 @@ func configCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			_, mistakes := config.Load(config.Files(where.root, where.config)...)
 			if err := mistakes.Err(); err != nil {
-				return configError{err}
+				return asUsage(err)
 			}
 			_, err := fmt.Fprintln(cmd.OutOrStdout(), "the config is good")
 			return err

@@ -79,7 +79,7 @@ B3/S23:T64,64, runs on that torus; any other on an unbounded plane.`,
 			}
 			if rule != "" {
 				if p.Rule, err = life.ParseRule(rule); err != nil {
-					return usageError{err}
+					return asUsage(err)
 				}
 			}
 			u, err := newUniverse(p)

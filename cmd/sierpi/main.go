@@ -4,7 +4,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -12,6 +11,8 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"github.com/sierpi/sierpi/system"
 )
 
 // version is set by the linker (-X main.version=...).
@@ -24,13 +25,7 @@ func main() {
 	os.Exit(status)
 }
 
-// run is the program: it returns the exit status.
-//
-//	0  done
-//	1  it could not be done
-//	2  it was asked for in a way that makes no sense, or the config is broken
-//	3  this machine cannot do it
-//	4  somebody else owns what would have to be changed
+// run is the program: it returns the exit status, one of system's exit codes.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	root := newRoot()
 	root.SetArgs(args)
@@ -38,21 +33,11 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	err := root.ExecuteContext(ctx)
-	if err == nil {
-		return 0
+	if err != nil {
+		fmt.Fprintln(stderr, "sierpi:", err)
 	}
-	fmt.Fprintln(stderr, "sierpi:", err)
-	var coded interface{ ExitCode() int }
-	if errors.As(err, &coded) {
-		return coded.ExitCode()
-	}
-	return 1
+	return int(system.ExitCodeOf(err))
 }
-
-// usageError is a command line that makes no sense.
-type usageError struct{ error }
-
-func (usageError) ExitCode() int { return 2 }
 
 // newRoot builds the tree of commands.
 func newRoot() *cobra.Command {
@@ -69,9 +54,9 @@ Prometheus beside it, zram swap and a login on the serial line underneath.`,
 		SilenceUsage:      true,
 		SilenceErrors:     true,
 		DisableAutoGenTag: true,
-	}, serveCommand(), quotesCommand(), lifeCommand(), powerCommand(), configCommand(), manCommand(), versionCommand())
+	}, serveCommand(), quotesCommand(), lifeCommand(), powerCommand(), zramCommand(), serialCommand(), doctorCommand(), configCommand(), manCommand(), versionCommand())
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return usageError{fmt.Errorf("%w; see %q", err, cmd.CommandPath()+" --help")}
+		return asUsage(fmt.Errorf("%w; see %q", err, cmd.CommandPath()+" --help"))
 	})
 	return root
 }

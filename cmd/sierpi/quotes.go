@@ -71,7 +71,7 @@ running it again. The daemon may run meanwhile.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			kind, err := quotes.ParseFormat(format)
 			if err != nil {
-				return usageError{err}
+				return asUsage(err)
 			}
 			return where.withQuotes(cmd, func(ctx context.Context, service *quotes.Service) error {
 				show := newProgress(cmd.ErrOrStderr())
@@ -158,7 +158,7 @@ func quotesSearchCommand() *cobra.Command {
 		Args: atLeast(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if limit < 1 || limit > 200 {
-				return usageError{fmt.Errorf("--limit %d: from 1 to 200 is allowed", limit)}
+				return asUsage(fmt.Errorf("--limit %d: from 1 to 200 is allowed", limit))
 			}
 			return where.withQuotes(cmd, func(ctx context.Context, service *quotes.Service) error {
 				page, err := service.Search(ctx, quotes.Query{Words: strings.Join(args, " "), Limit: limit})

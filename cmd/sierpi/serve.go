@@ -74,7 +74,7 @@ func serveConfig(where places, state string, log *slog.Logger) (cfg config.Confi
 	cfg, mistakes := config.Load(config.Files(where.root, where.config)...)
 	if os.Getenv("INVOCATION_ID") == "" || where.config != "" {
 		if err := mistakes.Err(); err != nil {
-			return cfg, "", configError{err}
+			return cfg, "", asUsage(err)
 		}
 		return cfg, "", nil
 	}

@@ -1,12 +1,14 @@
 package quotes
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -431,5 +433,99 @@ func TestDebianFortunes(t *testing.T) {
 	p = search(t, s, "", Filter{Author: "Mark Twain", Source: "The Disappearance of Literature"})
 	if len(p.Hits) != 1 || !strings.HasPrefix(p.Hits[0].Text, "A classic is something") {
 		t.Errorf("by author and work: %s", inShort(p))
+	}
+}
+
+// TestMigrate copies from each engine to the other, with an interruption.
+func TestMigrate(t *testing.T) {
+	server := storetest.Postgres(t)
+	lite := service(t, store.Options{Dir: t.TempDir()})
+	importText(t, lite, "numbers", numbers(2500))
+	importText(t, lite, "rhymes", rhymes)
+	importText(t, lite, "other", "never trust a clock that agrees with you\n\t\t-- Somebody\n%\n")
+	if err := lite.Hide(t.Context(), 9, true); err != nil {
+		t.Fatal(err)
+	}
+	if err := lite.Edit(t.Context(), 8, Item{Text: "Eight.", Tags: []string{"even"}}); err != nil {
+		t.Fatal(err)
+	}
+	pg := service(t, store.Options{DSN: server.Database(t)})
+	ctx, cancel := context.WithCancel(t.Context())
+	if _, err := lite.MigrateTo(ctx, pg, func(done, _ int64) {
+		if done >= 1000 {
+			cancel()
+		}
+	}); err == nil {
+		t.Error("the interruption was not noticed")
+	}
+	var calls []int64
+	n, err := lite.MigrateTo(t.Context(), pg, func(done, total int64) { calls = append(calls, done, total) })
+	if err != nil || n >= 2506 || n < 1000 || calls[len(calls)-2] != 2506 || calls[len(calls)-1] != 2506 {
+		t.Fatalf("resumed: %d copied, %v, progress %v", n, err, calls)
+	}
+	back := service(t, store.Options{Dir: t.TempDir()})
+	if _, err := pg.MigrateTo(t.Context(), back, nil); err != nil {
+		t.Fatal(err)
+	}
+	for _, id := range []int64{1, 8, 9, 2503} {
+		want, err := lite.Get(t.Context(), id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, s := range []*Service{pg, back} {
+			if got, err := s.Get(t.Context(), id); err != nil || !reflect.DeepEqual(got, want) {
+				t.Errorf("quote %d: %+v, %v; want %+v", id, got, err, want)
+			}
+		}
+	}
+	for _, q := range []string{"number 77", "never", "kettel", "numb", "somebody", "eight"} {
+		want := search(t, lite, q, Filter{})
+		for _, s := range []*Service{pg, back} {
+			if got := search(t, s, q, Filter{}); !reflect.DeepEqual(got, want) {
+				t.Errorf("search %q: %s; want %s", q, inShort(got), inShort(want))
+			}
+		}
+	}
+	if rep := importText(t, pg, "x", "A new one.\n%\n"); rep.Added != 1 {
+		t.Errorf("after the move: %v", rep)
+	}
+	if _, err := lite.MigrateTo(t.Context(), pg, nil); err == nil {
+		t.Error("copied into a database with other quotes")
+	}
+}
+
+// TestExport writes every format and reads it back.
+func TestExport(t *testing.T) {
+	s := service(t, store.Options{Dir: t.TempDir()})
+	importText(t, s, "rhymes", rhymes+"A sign\n  %\nalone.\n%\n")
+	importText(t, s, "x.json", `[{"text":"Tagged, \"quoted\" <b>; text.","author":"A, B","tags":["one","two words"]}]`)
+	want, err := s.Latest(t.Context(), Filter{}, 200)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, format := range []Format{Fortune, JSON, CSV, Plain} {
+		var b strings.Builder
+		if n, err := s.Export(t.Context(), &b, format, nil); err != nil || n != 8 {
+			t.Fatalf("%s: %d, %v", format, n, err)
+		}
+		back := service(t, store.Options{Dir: t.TempDir()})
+		rep, err := back.Import(t.Context(), strings.NewReader(b.String()), ImportOptions{Format: format, Source: "back"})
+		if err != nil || rep.Added != 8 {
+			t.Fatalf("%s: %v, %v\n%s", format, rep, err, b.String())
+		}
+		got, err := back.Latest(t.Context(), Filter{}, 200)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range want {
+			if got[i].Text != want[i].Text || got[i].Author != want[i].Author || got[i].Source != want[i].Source {
+				t.Errorf("%s: %+v came back as %+v", format, want[i], got[i])
+			}
+		}
+		if format == JSON || format == CSV {
+			if full, err := back.Get(t.Context(), 8); err != nil || !slices.Equal(full.Tags, []string{"one", "two words"}) {
+				t.Errorf("%s: tags %v, %v", format, full.Tags, err)
+			}
+		}
 	}
 }

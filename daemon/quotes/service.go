@@ -5,9 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
+	"github.com/sierpi/sierpi/daemon/fetch"
 	"github.com/sierpi/sierpi/daemon/store"
 	"github.com/sierpi/sierpi/daemon/web"
 )
@@ -17,6 +20,9 @@ type Options struct {
 	DB   *store.DB
 	Look *web.Look // nil where no pages are served, as in a command
 	Log  *slog.Logger
+
+	Pages        []CollectedPage // where quotes are collected every hour; may be empty
+	AllowPrivate []string        // hosts on private networks that may be collected from
 }
 
 // Service is the quotes database. It is safe for concurrent use.
@@ -28,10 +34,14 @@ type Service struct {
 
 	assets *web.Assets // nil without pages
 
-	mu     sync.Mutex // guards the wall's quote
-	hour   string
-	hourAt time.Time
-	hourly Quote
+	pages  []collected
+	client *fetch.Client // nil without pages
+
+	mu       sync.Mutex // guards what follows
+	hour     string     // the wall's quote, its hour and when it was looked up
+	hourAt   time.Time
+	hourly   Quote
+	troubles map[string]string // of the collector, by address
 }
 
 // New returns the service over an open database.
@@ -43,8 +53,14 @@ func New(o Options) (*Service, error) {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	s := &Service{db: o.DB, index: indexOf(o.DB), look: o.Look, log: o.Log}
+	var err error
+	if s.pages, err = collectedPages(o.Pages); err != nil {
+		return nil, err
+	}
+	if len(s.pages) > 0 {
+		s.client = fetch.New(fetch.Options{AllowPrivate: o.AllowPrivate})
+	}
 	if o.Look != nil {
-		var err error
 		if s.assets, err = newAssets(); err != nil {
 			return nil, fmt.Errorf("quotes: %w", err)
 		}
@@ -74,7 +90,8 @@ func (s *Service) Count(ctx context.Context) (int, error) {
 	return n, err
 }
 
-// Health is "ok", "absent" while there is no quote, or "failed", and why.
+// Health is "ok", "absent" while there is no quote, "stale" while a page cannot be
+// collected, or "failed", and why.
 func (s *Service) Health() (state, why string) {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()
@@ -84,6 +101,11 @@ func (s *Service) Health() (state, why string) {
 		return "failed", err.Error()
 	case n == 0:
 		return "absent", "there are no quotes yet; import some: sierpi quotes import FILE"
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, url := range slices.Sorted(maps.Keys(s.troubles)) {
+		return "stale", "not collected: " + s.troubles[url]
 	}
 	return "ok", ""
 }

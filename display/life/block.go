@@ -121,31 +121,38 @@ func (b *block) stepTiles(t *Table, now uint, act uint8) change {
 	if act&b.lastTile() != 0 {
 		s.below = [3]uint64{b.near[southWest].words(now)[0], b.near[south].words(now)[0], b.near[southEast].words(now)[0]}
 	}
-	if b.end == 63 && (b.near[west] == nil || b.near[west].end == 63) {
-		return stepTiles(t, &s, mid, out, act, int(b.rows), 63)
+	if b.end != 63 || b.near[west] != nil && b.near[west].end != 63 {
+		mid = s.join(mid, b, new([2][64]uint64))
 	}
-	// The width is no multiple of 64: bring what lies beside the edge to where the
-	// arithmetic looks for it.
-	var left, own [64]uint64
+	if t == nil {
+		return stepTiles(&s, mid, out, act, int(b.rows), uint(b.end))
+	}
+	return stepTilesUnder(t, &s, mid, out, act, int(b.rows), uint(b.end))
+}
+
+// join serves a block whose own last column, or its western neighbour's, is no 63:
+// it brings what lies beside such an edge to where the arithmetic looks for it, in
+// copies made in room, and returns the block's own.
+func (s *surround) join(mid *[64]uint64, b *block, room *[2][64]uint64) *[64]uint64 {
 	shift := uint(0)
 	if w := b.near[west]; w != nil {
 		shift = uint(63-w.end) & 63
 	}
-	ghost := uint(b.end+1) & 63 // 0: the row is full, east is looked at instead
+	ghost := uint(b.end+1) & 63 // 0: the row is full, its eastern word is looked at
 	join := func(w, c, e uint64) (uint64, uint64) {
-		w <<= shift
 		if ghost != 0 {
 			c |= e & 1 << ghost
 		}
-		return w, c
+		return w << shift, c
 	}
+	left, own := &room[0], &room[1]
 	for r := range int(b.rows) {
 		left[r&63], own[r&63] = join(s.west[r&63], mid[r&63], s.east[r&63])
 	}
-	s.west = &left
+	s.west = left
 	s.above[0], s.above[1] = join(s.above[0], s.above[1], s.above[2])
 	s.below[0], s.below[1] = join(s.below[0], s.below[1], s.below[2])
-	return stepTiles(t, &s, &own, out, act, int(b.rows), uint(b.end))
+	return own
 }
 
 func (b *block) population(now uint) int {

@@ -490,3 +490,38 @@ func FuzzDecodeCommand(f *testing.F) {
 		}
 	})
 }
+
+func TestReport(t *testing.T) {
+	root := tree(t, "pi3bplus")
+	b, err := board.Read(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := auto()
+	cfg.SupplyLimit = .7
+	reading, err := New(root, cfg, b).Read(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out strings.Builder
+	throttled := Throttled(0x50000)
+	report := Report{Board: b.String(), Reading: &reading, Temperatures: Temperatures(root), Firmware: &FirmwareReport{Throttled: &throttled, Hertz: map[string]float64{"arm": 1.4e9}}}
+	if _, err := report.WriteTo(&out); err != nil {
+		t.Fatal(err)
+	}
+	const want = `board        Raspberry Pi 3 Model B Plus Rev 1.3 (BCM2837, a020d3)
+power        3.16 W (hwmon)
+supply       3.5 W at most, 0.34 W left  [##################..]
+  hwmon1          5.1 V     0.62 A     3.16 W  ina219
+temperature  51.0 °C (cpu-thermal), critical at 80 °C  [#############.......]
+supply says  fine now; since boot under voltage, throttled
+clock        1400 MHz (arm)
+`
+	if out.String() != want {
+		t.Errorf("got\n%swant\n%s", out.String(), want)
+	}
+	out.Reset()
+	if _, err := (Report{Board: "a PC", Absent: "no sensor"}).WriteTo(&out); err != nil || !strings.Contains(out.String(), "power        - (no sensor)") {
+		t.Errorf("%q %v", out.String(), err)
+	}
+}

@@ -97,11 +97,37 @@ func defaultSerial() Serial {
 
 // Power is the [power] table.
 type Power struct {
-	Source      string  `toml:"source"`       // "auto", "hwmon", "ina219", "pmic", "model", "off"
-	SupplyLimit float64 `toml:"supply-limit"` // amperes the supply can give; 0: unknown
+	Source      string        `toml:"source" allow:"auto|hwmon|i2c|pmic|power_supply|model|off"`
+	SupplyLimit float64       `toml:"supply-limit" allow:"0..20"` // amperes the supply can give at 5 V; 0: unknown
+	Sensors     []PowerSensor `toml:"sensor"`                     // [[power.sensor]]: chips on I2C that the kernel does not drive
+}
+
+// PowerSensor is one [[power.sensor]].
+type PowerSensor struct {
+	Chip        string  `toml:"chip" allow:"ina219|ina226|ina3221"`
+	Bus         int     `toml:"bus" allow:"0..255"`       // N of /dev/i2c-N; on the header it is 1
+	Address     int     `toml:"address" allow:"3..119"`   // 0x40 as the boards come
+	Shunt       float64 `toml:"shunt" allow:"0..10"`      // ohms: 0.1 on most boards, 0.01 on some
+	Calibration float64 `toml:"calibration" allow:"0..2"` // factor on the current, found with a meter; 0: none
+	Rail        string  `toml:"rail"`                     // what it measures, "input"
 }
 
 func defaultPower() Power { return Power{Source: "auto"} }
+
+func (p Power) check(bad func(key, found, allowed string)) {
+	for i, s := range p.Sensors {
+		key := func(name string) string { return fmt.Sprintf("sensor[%d].%s", i, name) }
+		if s.Chip == "" {
+			bad(key("chip"), "is missing", `write one of "ina219", "ina226", "ina3221"`)
+		}
+		if s.Address == 0 {
+			bad(key("address"), "is missing", "write its I2C address, for example 0x40")
+		}
+		if s.Shunt <= 0 {
+			bad(key("shunt"), "is missing", "write the shunt's resistance in ohms, for example 0.1 (the resistor says R100)")
+		}
+	}
+}
 
 // GPIO is the [gpio] table; pins are BCM numbers, 0: not connected.
 type GPIO struct {

@@ -33,3 +33,12 @@ func TestZramCheck(t *testing.T) {
 		}
 	}
 }
+
+func TestPowerCheck(t *testing.T) {
+	var keys []string
+	bad := func(key, found, allowed string) { keys = append(keys, key) }
+	Power{Sensors: []PowerSensor{{Chip: "ina219", Bus: 1, Address: 0x40, Shunt: .1}, {}}}.check(bad)
+	if !slices.Equal(keys, []string{"sensor[1].chip", "sensor[1].address", "sensor[1].shunt"}) {
+		t.Errorf("found %v", keys)
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math"
 	"sync"
 	"time"
@@ -72,6 +73,13 @@ type Meter struct {
 func New(root system.Root, cfg config.Power, b board.Board) *Meter {
 	m := &Meter{limit: supplyLimit(root, cfg)}
 	all := []source{&hwmon{root: root}}
+	if root.Real() {
+		all = append(all, newI2C(cfg.Sensors))
+	}
+	if b.Family == board.Family5 {
+		all = append(all, &pmicSource{open: func() (Firmware, error) { return OpenFirmware(root, false) }})
+	}
+	all = append(all, &powerSupply{root})
 	if model, ok := modelFor(b); ok {
 		all = append(all, &modelSource{model: model, cpu: system.NewCPUMeter(root)})
 	}
@@ -81,6 +89,19 @@ func New(root system.Root, cfg config.Power, b board.Board) *Meter {
 		}
 	}
 	return m
+}
+
+// Close gives buses and devices back; Read opens them anew.
+func (m *Meter) Close() error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var errs []error
+	for _, s := range m.sources {
+		if c, ok := s.(io.Closer); ok {
+			errs = append(errs, c.Close())
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // Read measures now. It returns ErrAbsent where no source answers, wrapped with

@@ -56,6 +56,10 @@ func ParseTitle(name string) (r Release, ok bool) {
 	p := titleParser{s: strings.TrimSpace(name)}
 	p.trim()
 	p.low = lowerASCII(p.s)
+	// "Имя (S2E1) / Name (S2E1)": the second is the name the world uses.
+	if i := strings.Index(p.s, " / "); i > 0 && !latin(strings.TrimRight(p.s[:i], "0123456789SExse)( -")) && strings.Contains(p.s[i+3:], "/") || i > 0 && strings.Count(p.low, " (s") > 1 {
+		p.from = i + 3
+	}
 	p.terms()
 	p.number()
 	p.show()
@@ -367,12 +371,17 @@ func repost(w string) bool {
 // the end of a bracket of technical terms, or in brackets at the front.
 func (p *titleParser) group() {
 	s := p.s
-	behind := max(p.numTo, p.termFrom, 0)
+	behind := max(p.numTo, 0)
 	set := func(g string, sure uint8) { p.Group, p.Confidence.Group = strings.Trim(g, " .-"), sure }
 	if strings.HasSuffix(s, "]") {
 		if i := strings.LastIndexByte(s, '['); i >= behind {
-			if in := s[i+1 : len(s)-1]; p.groupName(in) && !strings.Contains(in, " ") {
+			in := s[i+1 : len(s)-1]
+			if p.groupName(in) && !strings.Contains(in, " ") {
 				set(in, 85)
+				return
+			}
+			if g, ok := p.lastInBracket(i+1, in); ok && p.leadGroup == "" && strings.Contains(in, " ") {
+				set(g, 60)
 				return
 			}
 			s = s[:i]
@@ -387,7 +396,7 @@ func (p *titleParser) group() {
 				set(g, 70)
 				return
 			}
-			if j := strings.LastIndexByte(s[:i], '-'); j > behind && !p.tech(i+1, len(s)-1) {
+			if j := strings.LastIndexByte(s[:i], '-'); j > behind && (!p.tech(i+1, len(s)-1) || p.techEnds(j)) {
 				s = strings.TrimRight(s[:i], " ")
 				trimmed = s
 			}

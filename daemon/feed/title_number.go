@@ -6,7 +6,7 @@ import "strings"
 // ambiguous.
 func (p *titleParser) number() {
 	p.leadingDate()
-	notations := []func(i int) bool{p.seasonEpisode, p.cross, p.words, p.calendar, p.season, p.episodeOnly, p.absolute, p.compact}
+	notations := []func(i int) bool{p.seasonEpisode, p.cross, p.words, p.episodeMark, p.calendar, p.season, p.episodeOf, p.absolute, p.compact}
 	for _, read := range notations {
 		for i := p.from; i < len(p.low); i++ {
 			if alnum(p.low[i]) && !p.starts(i) || !alnum(p.low[i]) && p.low[i] != '#' {
@@ -31,7 +31,7 @@ func (p *titleParser) number() {
 // absolute number.
 func (p *titleParser) beside(numAt int) {
 	if p.Date == "" && p.numFrom >= 0 {
-		for i := p.from; i < p.numFrom; i++ {
+		for i := p.from; i < len(p.low); i++ {
 			if digit(p.low[i]) && p.starts(i) {
 				if from, to, ok := p.dateAt(i); ok && to-from >= 8 {
 					p.dateFrom = from
@@ -199,7 +199,7 @@ func (p *titleParser) nextEpisode(season, last, width, i int) (ep, at, end int, 
 	switch {
 	case end == j || !p.episodeEnds(end) || ep <= last:
 		return 0, 0, 0, false
-	case !mark && (end-j > max(width, 2) || ep-last > 60 || lines[p.low[j:end]] != "" && width < 3):
+	case !mark && (end-j > max(width, 2) && ep != last+1 || ep-last > 60 || lines[p.low[j:end]] != "" && width < 3):
 		return 0, 0, 0, false
 	}
 	return ep, j, end, true
@@ -208,7 +208,7 @@ func (p *titleParser) nextEpisode(season, last, width, i int) (ep, at, end int, 
 // cross reads 2x03 and its chains: 2x03x04, 2x03-2x04, 02x03-04, 8x01_02.
 func (p *titleParser) cross(i int) bool {
 	season, j := p.num(i, 4)
-	if j == i || p.at(j) != 'x' {
+	if j == i || p.at(j) != 'x' || p.termAt(i) {
 		return false
 	}
 	ep, end := p.num(j+1, 4)
@@ -426,7 +426,7 @@ func (p *titleParser) season(i int) bool {
 	if end == j || !p.ends(end) || end-j == 3 && season > 100 {
 		return false
 	}
-	if sure == 70 && (i == p.from || season > 60) {
+	if sure == 70 && (i == p.from || season == 0 || season > 60) {
 		return false
 	}
 	p.Season = season
@@ -519,17 +519,9 @@ func (p *titleParser) loose(i int) (ep, end int, ok bool) {
 
 var numberWords = []string{"one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"}
 
-// episodeOnly reads an episode without a season, which is then the first: Episode
-// 5, Ep05, E05, #5, 5of9, Part 2, Part Two, 5. Bölüm.
-func (p *titleParser) episodeOnly(i int) bool {
-	one := func(ep, from, end int, sure uint8) bool {
-		p.Season, p.Episodes = 1, []int{ep}
-		return p.done(from, end, sure)
-	}
-	if p.low[i] == '#' {
-		ep, end := p.num(i+1, 4)
-		return end > i+1 && p.ends(end) && p.termFrom != i && i > p.from && one(ep, i, end, 65)
-	}
+// episodeMark reads an episode without a season, which is then the first: Episode
+// 5, Ep05, E05, E07-E08, 5. Bölüm.
+func (p *titleParser) episodeMark(i int) bool {
 	if j, ok := p.word(i, episodeWords); ok {
 		at := j
 		single := j-i == 1
@@ -547,29 +539,44 @@ func (p *titleParser) episodeOnly(i int) bool {
 			return p.done(i, end, sure)
 		}
 	}
+	if ep, j := p.num(i, 4); j > i {
+		for _, w := range []string{"blm", "bölüm", "bolum"} {
+			if k := p.skip(j, 2); k > j && strings.HasPrefix(p.low[k:], w) && p.ends(k+len(w)) {
+				return p.first(ep, i, k+len(w), 85)
+			}
+		}
+	}
+	return false
+}
+
+// first notes an episode of the only season.
+func (p *titleParser) first(ep, from, end int, sure uint8) bool {
+	p.Season, p.Episodes = 1, []int{ep}
+	return p.done(from, end, sure)
+}
+
+// episodeOf reads #5, 5of9, Part 2 and Part Two.
+func (p *titleParser) episodeOf(i int) bool {
+	if p.low[i] == '#' {
+		ep, end := p.num(i+1, 4)
+		return end > i+1 && p.ends(end) && i > p.from && p.first(ep, i, end, 65)
+	}
 	if j, ok := p.word(i, []string{"part", "pt"}); ok && i > p.from {
 		at := p.skip(j, 1)
 		if ep, end := p.num(at, 2); end > at && p.ends(end) {
 			p.Part = ep
-			return one(ep, i, end, 65)
+			return p.first(ep, i, end, 65)
 		}
 		for n, w := range numberWords {
-			if strings.HasPrefix(p.low[at:], w) && p.ends(at+len(w)) && at > j {
+			if at > j && strings.HasPrefix(p.low[at:], w) && p.ends(at+len(w)) {
 				p.Part = n + 1
-				return one(n+1, i, at+len(w), 65)
+				return p.first(n+1, i, at+len(w), 65)
 			}
 		}
 	}
-	if ep, j := p.num(i, 4); j > i {
-		if strings.HasPrefix(p.low[j:], "of") {
-			if _, end := p.num(j+2, 3); end > j+2 && p.ends(end) {
-				return one(ep, i, end, 80)
-			}
-		}
-		for _, w := range []string{" blm", ". blm", ".blm", ". bölüm", ".bolum", " bölüm", ".bölüm", ". bolum"} {
-			if strings.HasPrefix(p.low[j:], w) {
-				return one(ep, i, j+len(w), 85)
-			}
+	if ep, j := p.num(i, 4); j > i && strings.HasPrefix(p.low[j:], "of") {
+		if _, end := p.num(j+2, 3); end > j+2 && p.ends(end) {
+			return p.first(ep, i, end, 80)
 		}
 	}
 	return false
@@ -607,6 +614,12 @@ func (p *titleParser) absolute(i int) bool {
 	case p.leadGroup != "" && closed && p.lastNumber(end):
 		p.Absolute = ep
 		return p.done(i, end, 75)
+	case p.low[i] == '0' && (p.leadGroup != "" || p.low[i-1] == '{' && p.at(end) == '}'):
+		p.Absolute = ep
+		return p.done(i, end, 60)
+	case bracket && p.low[i] == '0' && p.termFrom > i:
+		p.Absolute = ep
+		return p.done(i, end, 60)
 	case closed && end-i == 2 && p.low[i] == '0' && p.termFrom > i:
 		p.Absolute = ep
 		return p.done(i, end, 55)

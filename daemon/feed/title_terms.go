@@ -68,8 +68,8 @@ var terms = func() map[string]term {
 	add(tOther, "", 90, `10bit 8bit hi10p hi10 hdr hdr10 hdr10+ hdr10plus dolbyvision atmos remux hybridremux ntsc dualaudio softsubs hardsub hardsubs multisubs
 		multisub amzn dsnp hmax atvp hulu pmtp stan crav ds4k vostfr subfrench internal upscale upscaled batch webmux truefrench blurayremux multisubtitle
 		engsub dsny dsnyp all4 ahdtv`)
-	add(tOther, "", 0, `nf cr dv sdr uhd dl dubbed dual ws hr multi uncut extended unrated limited complete subs sub raw hd sd bit audio web-dl hq mkv cbr
-		internal read.nfo subpack extras remastered hybrid dubs subbed esubs raws pal rip nfo ita atv ip hybrid synced ch fhd 2ch 6ch`)
+	add(tOther, "", 0, `nf cr dv sdr uhd dl dubbed dual ws hr multi uncut extended unrated limited complete subs sub raw hd sd bit audio web-dl hq mkv mp4 cbr
+		internal read.nfo subpack extras remastered hybrid dubs subbed esubs pal rip nfo ita atv ip hybrid synced ch fhd 2ch 6ch`)
 	for w, l := range languages {
 		if _, ok := m[w]; !ok {
 			m[w] = term{tLanguage, l, 0}
@@ -159,6 +159,9 @@ func (p *titleParser) terms() {
 			}
 			continue
 		}
+		if best.kind == tAudio {
+			bestEnd = p.channelsBehind(bestEnd)
+		}
 		p.found(best, i, bestEnd)
 		i = bestEnd
 	}
@@ -172,6 +175,19 @@ func (p *titleParser) terms() {
 			}
 		}
 	}
+	// These only ever hold standard definition.
+	if p.Resolution == "" && (p.Codec == "XviD" || p.Source == "DVD") {
+		p.Resolution, p.Confidence.Resolution = "480p", 50
+	}
+}
+
+// channelsBehind passes the " 5.1" or "2.0" behind an audio format.
+func (p *titleParser) channelsBehind(i int) int {
+	j := p.skip(i, 1)
+	if j+2 < len(p.low) && digit(p.low[j]) && (p.low[j+1] == '.' || p.low[j+1] == ' ') && digit(p.low[j+2]) && p.ends(j+3) {
+		return j + 3
+	}
+	return i
 }
 
 // find looks for a word.
@@ -304,7 +320,7 @@ var lines = map[string]string{
 
 // resolution reads "1080p", "1080i", "1920x1080", "1280*720" at i.
 func (p *titleParser) resolution(i int) (end int, value string) {
-	_, j := p.num(i, 4)
+	wide, j := p.num(i, 4)
 	if j-i < 3 {
 		return i, ""
 	}
@@ -322,8 +338,8 @@ func (p *titleParser) resolution(i int) (end int, value string) {
 		}
 	case c == 'x' || c == '*':
 		h, k := p.num(j+1, 4)
-		if k-j < 4 || !p.ends(k) {
-			return i, ""
+		if k-j < 4 || !p.ends(k) || wide < h || wide > 3*h {
+			return i, "" // no picture's shape: season 2016, episode 231
 		}
 		switch {
 		case h > 1200:

@@ -139,7 +139,7 @@ func TestSoak(t *testing.T) {
 			t.Fatal(err)
 		}
 		awaitPart(t, d, "display", "ok")
-		fmt.Printf("%6d  %7d  %7.1f  %13.1f  ok\n", minute, after, heap/1e6, float64(status(t, d.cmd.Process.Pid, "VmRSS"))/1e6)
+		fmt.Printf("%6d  %7d  %7.1f  %13.1f  ok\n", minute, after, heap/1e6, float64(memory(t, d.cmd.Process.Pid, "VmRSS"))/1e6)
 	}
 }
 
@@ -220,7 +220,7 @@ func measure(t *testing.T, argv []string) figures {
 		return (cpuTime(t, pid) - before).Seconds() / span.Seconds()
 	}
 	f.idle = over()
-	f.rss, f.anonymous = status(t, pid, "VmRSS"), status(t, pid, "RssAnon")
+	f.rss, f.anonymous = memory(t, pid, "VmRSS"), memory(t, pid, "RssAnon")
 
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
@@ -280,8 +280,8 @@ func cpuTime(t *testing.T, pid int) time.Duration {
 	return time.Duration(user+system) * time.Second / 100 // USER_HZ
 }
 
-// status is a figure of /proc/PID/status in bytes.
-func status(t *testing.T, pid int, what string) int64 {
+// memory is a figure of /proc/PID/status in bytes.
+func memory(t *testing.T, pid int, what string) int64 {
 	t.Helper()
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {

@@ -298,7 +298,7 @@ func TestLastGood(t *testing.T) {
 	}
 }
 
-func FuzzParse(f *testing.F) {
+func FuzzLoad(f *testing.F) {
 	f.Add(Reference())
 	f.Add(keyLine.ReplaceAll(Reference(), []byte("$1")))
 	files, _ := filepath.Glob("testdata/*.toml")

@@ -511,8 +511,8 @@ func TestReport(t *testing.T) {
 	}
 	const want = `board        Raspberry Pi 3 Model B Plus Rev 1.3 (BCM2837, a020d3)
 power        3.16 W (hwmon)
-supply       3.5 W at most, 0.34 W left  [##################..]
-  hwmon1          5.1 V     0.62 A     3.16 W  ina219
+supply       3.50 W at most, 0.34 W left  [##################..]
+  hwmon1         5.10 V    0.620 A     3.16 W  ina219
 temperature  51.0 °C (cpu-thermal), critical at 80 °C  [#############.......]
 supply says  fine now; since boot under voltage, throttled
 clock        1400 MHz (arm)

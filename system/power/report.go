@@ -65,7 +65,10 @@ func figure(v *float64, unit string) string {
 	if v == nil {
 		return "-"
 	}
-	return fmt.Sprintf("%.3g %s", *v, unit)
+	if unit == "A" {
+		return fmt.Sprintf("%.3f A", *v) // a Zero at rest takes a tenth
+	}
+	return fmt.Sprintf("%.2f %s", *v, unit)
 }
 
 // bar draws a share in 20 columns.

@@ -397,6 +397,9 @@ func ino(t *testing.T, path string) uint64 {
 
 // The same on a real FAT file system, judged by fsck.
 func TestRealFAT(t *testing.T) {
+	if testing.Short() {
+		systemtest.Absent(t, "-short mounts nothing, as under qemu-user")
+	}
 	systemtest.Root(t)
 	mkfs, fsck := systemtest.Tool(t, "mkfs.vfat", "dosfstools"), systemtest.Tool(t, "fsck.vfat", "dosfstools")
 	dir := t.TempDir()
@@ -456,6 +459,9 @@ func TestRealFAT(t *testing.T) {
 // The very command of our drop-in on a pseudo-terminal: agetty asks for a name at
 // our terminal type, login for a password, and both refuse nonsense.
 func TestRealLogin(t *testing.T) {
+	if testing.Short() {
+		systemtest.Absent(t, "-short starts no session, as under qemu-user")
+	}
 	systemtest.Root(t)
 	agetty := systemtest.Tool(t, "agetty", "util-linux")
 	systemtest.Tool(t, "login", "login")

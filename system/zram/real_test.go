@@ -20,6 +20,9 @@ import (
 // when the test ends, however it ends. It uses small devices from hot_add only.
 func real(t testing.TB) Manager {
 	t.Helper()
+	if testing.Short() {
+		systemtest.Absent(t, "-short leaves the real kernel alone, as under qemu-user")
+	}
 	systemtest.Root(t)
 	if _, err := os.Stat("/sys/class/zram-control/hot_add"); err != nil {
 		systemtest.Absent(t, "this kernel has no zram")

@@ -122,7 +122,8 @@ func (b *block) stepTiles(t *Table, now uint, act uint8) change {
 		s.below = [3]uint64{b.near[southWest].words(now)[0], b.near[south].words(now)[0], b.near[southEast].words(now)[0]}
 	}
 	if b.end != 63 || b.near[west] != nil && b.near[west].end != 63 {
-		mid = s.join(mid, b, new([2][64]uint64))
+		var room [2][64]uint64
+		s.west, mid = s.join(mid, b, &room)
 	}
 	if t == nil {
 		return stepTiles(&s, mid, out, act, int(b.rows), uint(b.end))
@@ -132,8 +133,8 @@ func (b *block) stepTiles(t *Table, now uint, act uint8) change {
 
 // join serves a block whose own last column, or its western neighbour's, is no 63:
 // it brings what lies beside such an edge to where the arithmetic looks for it, in
-// copies made in room, and returns the block's own.
-func (s *surround) join(mid *[64]uint64, b *block, room *[2][64]uint64) *[64]uint64 {
+// copies made in room, and returns those of the western and the block's own words.
+func (s *surround) join(mid *[64]uint64, b *block, room *[2][64]uint64) (left, own *[64]uint64) {
 	shift := uint(0)
 	if w := b.near[west]; w != nil {
 		shift = uint(63-w.end) & 63
@@ -145,14 +146,13 @@ func (s *surround) join(mid *[64]uint64, b *block, room *[2][64]uint64) *[64]uin
 		}
 		return w << shift, c
 	}
-	left, own := &room[0], &room[1]
+	left, own = &room[0], &room[1]
 	for r := range int(b.rows) {
 		left[r&63], own[r&63] = join(s.west[r&63], mid[r&63], s.east[r&63])
 	}
-	s.west = left
 	s.above[0], s.above[1] = join(s.above[0], s.above[1], s.above[2])
 	s.below[0], s.below[1] = join(s.below[0], s.below[1], s.below[2])
-	return own
+	return left, own
 }
 
 func (b *block) population(now uint) int {

@@ -3,6 +3,7 @@ package life
 import (
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -215,7 +216,7 @@ func TestActivityAndCycle(t *testing.T) {
 }
 
 func TestStepAllocatesNothing(t *testing.T) {
-	g, err := NewTorus(2048, 2048, Conway)
+	g, err := NewTorus(2000, 2000, Conway)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -247,6 +248,29 @@ func TestSameEverywhere(t *testing.T) {
 	got := fmt.Sprintf("%d %016x, %d %016x", start, h, g.Population(), g.Hash())
 	if want := "38656 6c2752cb13970bf2, 12779 8d75f1db0261de4a"; got != want {
 		t.Errorf("%s, want %s", got, want)
+	}
+}
+
+// TestCoresAgree: however many cores share the work, the outcome is one.
+func TestCoresAgree(t *testing.T) {
+	steps := uint64(60)
+	if testing.Short() {
+		steps = 10
+	}
+	var hashes []uint64
+	for _, cores := range []int{1, 2, 4} {
+		before := runtime.GOMAXPROCS(cores)
+		g, err := NewTorus(1000, 1000, Conway)
+		if err != nil {
+			t.Fatal(err)
+		}
+		g.Randomize(9, 0.4)
+		g.StepN(steps)
+		runtime.GOMAXPROCS(before)
+		hashes = append(hashes, g.Hash())
+	}
+	if hashes[0] != hashes[1] || hashes[0] != hashes[2] {
+		t.Errorf("1, 2 and 4 cores: hashes %x", hashes)
 	}
 }
 

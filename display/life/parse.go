@@ -11,6 +11,7 @@ import (
 // Parse reads a pattern in whichever format it is written in: RLE, Life 1.05,
 // Life 1.06 or plaintext.
 func Parse(data []byte) (*Pattern, error) {
+	data = bytes.TrimPrefix(data, []byte("\ufeff")) // some editors' byte order mark
 	switch {
 	case bytes.HasPrefix(data, []byte("#Life 1.06")):
 		return ParseLife106(data)

@@ -19,6 +19,7 @@ type Cell struct{ X, Y int32 }
 // A Pattern is a finite set of live cells.
 type Pattern struct {
 	Name       string
+	Kind       string // of those in Patterns: what it is known as, "oscillator of period 3"
 	Discoverer string // "" when not known
 	Year       int    // of discovery; 0 when not known
 	Rule       Rule   // the rule it is meant for

@@ -1,6 +1,7 @@
 package life
 
 import (
+	"fmt"
 	"slices"
 	"testing"
 )
@@ -71,13 +72,27 @@ func TestPatterns(t *testing.T) {
 	for i := range all {
 		p := &all[i]
 		t.Run(p.Name, func(t *testing.T) {
-			if names[p.Name] || p.Name == "" || p.Discoverer == "" || p.Year < 1969 || p.Year > 2025 {
+			if names[p.Name] || p.Name == "" || p.Kind == "" || p.Discoverer == "" || p.Year < 1969 || p.Year > 2025 {
 				t.Errorf("a name of its own, a discoverer and a year are due: %q, %q, %d", p.Name, p.Discoverer, p.Year)
 			}
 			names[p.Name] = true
 			known := 0
 			if m, ok := moves[p.Name]; ok {
 				known++
+				kind := fmt.Sprintf("oscillator of period %d", m.period)
+				switch {
+				case m.near != 0:
+					kind = fmt.Sprintf("diagonal spaceship, %d cell in %d generations", m.far, m.period)
+				case m.far == 1:
+					kind = fmt.Sprintf("orthogonal spaceship, 1 cell in %d generations", m.period)
+				case m.far != 0:
+					kind = fmt.Sprintf("orthogonal spaceship, %d cells in %d generations", m.far, m.period)
+				case m.period == 1:
+					kind = "still life"
+				}
+				if p.Kind != kind {
+					t.Errorf("kind %q, it is a %s", p.Kind, kind)
+				}
 				plane := runFor(t, p, 0)
 				for g := 1; g <= m.period; g++ {
 					if err := plane.Step(); err != nil {
@@ -94,6 +109,9 @@ func TestPatterns(t *testing.T) {
 			}
 			if w, ok := grows[p.Name]; ok {
 				known++
+				if w.period%30 == 0 && p.Kind != fmt.Sprintf("gun, a glider in %d generations", w.period) {
+					t.Errorf("kind %q", p.Kind)
+				}
 				plane := runFor(t, p, uint64(w.from))
 				a := plane.Population()
 				if err := plane.StepN(uint64(w.period)); err != nil {
@@ -110,6 +128,9 @@ func TestPatterns(t *testing.T) {
 			}
 			if e, ok := ends[p.Name]; ok {
 				known++
+				if want := fmt.Sprintf("methuselah, settles after %d generations", e.generation); p.Kind != want {
+					t.Errorf("kind %q, want %q", p.Kind, want)
+				}
 				plane := runFor(t, p, uint64(e.generation-1))
 				before := plane.Population()
 				if err := plane.Step(); err != nil {

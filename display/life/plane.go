@@ -179,6 +179,9 @@ func (p *Plane) Set(x, y int, alive bool) error {
 // Place makes the pattern's cells live, the top left corner of its box at x, y.
 // What was alive stays alive, and the pattern's own rule is not looked at.
 func (p *Plane) Place(pattern *Pattern, x, y int) error {
+	if !onPlane(x, y) {
+		return fmt.Errorf("a pattern at %d,%d: %w: more than %d cells from its centre", x, y, ErrTooLarge, MaxPlaneSide)
+	}
 	for _, c := range pattern.Cells {
 		if err := p.Set(x+int(c.X), y+int(c.Y), true); err != nil {
 			return err

@@ -134,6 +134,9 @@ func (t *Torus) Set(x, y int, alive bool) {
 // Place makes the pattern's cells live, the top left corner of its box at x, y.
 // What was alive stays alive, and the pattern's own rule is not looked at.
 func (t *Torus) Place(p *Pattern, x, y int) {
+	if t.wrap {
+		x, y = x%t.width, y%t.height // so that adding to them cannot overflow
+	}
 	for _, c := range p.Cells {
 		t.Set(x+int(c.X), y+int(c.Y), true)
 	}
@@ -179,7 +182,10 @@ func (t *Torus) editAll() {
 // probability (0 to 1, in steps of 1/65536), the same for the same seed on every
 // machine. The generation becomes 0.
 func (t *Torus) Randomize(seed uint64, density float64) {
-	threshold := uint32(min(max(density, 0), 1)*65536 + 0.5)
+	threshold := uint32(0)
+	if density > 0 { // not for NaN
+		threshold = uint32(min(density, 1)*65536 + 0.5)
+	}
 	for y := range t.height {
 		row := t.blocks[y>>6*t.stride:][:t.stride]
 		for i := range row {

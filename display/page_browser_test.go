@@ -195,6 +195,9 @@ func TestCardsLeaveTheMiddle(t *testing.T) {
 		await(t, ctx, "globalThis.sierpi?.screen.painted > 0 && document.querySelectorAll('.card:not([hidden])').length >= 4")
 		wrong := eval[[]string](t, ctx, `(() => {
 			const wrong = [], w = innerWidth, h = innerHeight;
+			const p = document.querySelector(".picture").getBoundingClientRect();
+			if (Math.abs(p.left + p.right - w) > 1.01 || Math.abs(p.top + p.bottom - h) > 1.01) wrong.push("the picture is not in the middle");
+			if (w > h && (p.left > 0.5 || p.top > 0.5)) wrong.push("the picture does not fill the screen");
 			const cards = [...document.querySelectorAll(".card:not([hidden])")];
 			const boxes = cards.map((c) => c.getBoundingClientRect());
 			const meet = (a, b) => a.left < b.right && b.left < a.right && a.top < b.bottom && b.top < a.bottom;

@@ -34,6 +34,7 @@ class Screen {
   #calm = calmQuery.matches;
 
   painted = 0; // number of the frame on view
+  total = 0; // frames painted since the page was opened
   paused = false;
   #count = 0; // frames painted since the last heartbeat
   #spent = 0; // ms in painting since then
@@ -132,6 +133,7 @@ class Screen {
     this.painted = frame.number;
     cardTable.setCaption(frame.caption);
     this.#count++;
+    this.total++;
     this.#spent += performance.now() - began;
     this.link.painted(frame.number);
   }
@@ -150,6 +152,9 @@ class Screen {
     for (const { element } of this.#painters) {
       element.style.width = `${width * scale / dpr}px`;
       element.style.height = `${height * scale / dpr}px`;
+      // Centred, on whole pixels of the screen.
+      element.style.left = `${Math.round((w - width * scale) / 2) / dpr}px`;
+      element.style.top = `${Math.round((h - height * scale) / 2) / dpr}px`;
       element.classList.toggle("smooth", Math.abs(scale - Math.round(scale)) > 0.01);
     }
   }

@@ -26,7 +26,7 @@ type director struct {
 func newDirector(o Options) (*director, error) {
 	d := &director{
 		names: o.Scenes, log: o.Logger,
-		setting: Setting{Width: o.Width, Height: o.Height, FramesPerSecond: o.FramesPerSecond},
+		setting: Setting{Width: o.Width, Height: o.Height, FramesPerSecond: o.FramesPerSecond, Sharp: o.Sharp},
 		random:  rand.New(rand.NewPCG(o.Seed, 0)),
 		dwell:   int(o.Dwell * time.Duration(o.FramesPerSecond) / time.Second),
 		fade:    int(o.Fade * time.Duration(o.FramesPerSecond) / time.Second / 2),

@@ -128,7 +128,7 @@ func TestGuardLeavesScenesAlone(t *testing.T) {
 	for _, name := range SceneNames() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s, err := NewScene(name, Setting{w, h, fps, 5})
+			s, err := NewScene(name, Setting{Width: w, Height: h, FramesPerSecond: fps, Seed: 5})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -158,7 +158,7 @@ func TestGuardLeavesScenesAlone(t *testing.T) {
 
 func BenchmarkGuard(b *testing.B) {
 	g := newFlashGuard(480, 270, 30)
-	s, err := NewScene("life", Setting{480, 270, 30, 5})
+	s, err := NewScene("life", Setting{Width: 480, Height: 270, FramesPerSecond: 30, Seed: 5})
 	if err != nil {
 		b.Fatal(err)
 	}

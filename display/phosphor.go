@@ -1,10 +1,6 @@
 package display
 
-import (
-	"math/bits"
-
-	"github.com/sierpi/sierpi/display/wire"
-)
+import "github.com/sierpi/sierpi/display/wire"
 
 // A phosphor turns a one-bit universe into light that comes at once and goes
 // slowly. A cell's value is its heat, 0 to 127, plus 128 while it lives: a live
@@ -104,6 +100,15 @@ func (p *phosphor) expose(words []uint64, stride, x0, y0 int) {
 	}
 }
 
+// drawSharp fills the frame with what lives, without any afterglow.
+func (p *phosphor) drawSharp(f *wire.Frame) {
+	f.Bits, f.Ageing = 1, nil
+	for i, v := range p.cells {
+		f.Cells[i] = v >> 7
+	}
+	f.Palette = append(f.Palette[:0], p.colour[0], p.colour[maxHeat])
+}
+
 // draw fills the frame.
 func (p *phosphor) draw(f *wire.Frame) {
 	f.Bits = phosphorBits
@@ -113,12 +118,4 @@ func (p *phosphor) draw(f *wire.Frame) {
 	for range 2 {
 		f.Palette = append(f.Palette, p.colour...)
 	}
-}
-
-// population counts live cells of a row-major bit grid.
-func population(words []uint64) (n int) {
-	for _, w := range words {
-		n += bits.OnesCount64(w)
-	}
-	return n
 }

@@ -30,6 +30,7 @@ type Setting struct {
 	Width, Height   int // cells
 	FramesPerSecond int
 	Seed            uint64
+	Sharp           bool // the life scene without afterglow: it costs a browser less, and flickers
 }
 
 // SceneNames lists the scenes that a Stage can show.
@@ -109,6 +110,7 @@ type soup struct {
 	drain    int // frames left of the pause in which the old universe fades
 	caption  string
 	patterns []life.Pattern
+	stars    []life.Pattern // those of them that do something
 }
 
 func newSoup(s Setting) (*soup, error) {
@@ -124,17 +126,39 @@ func newSoup(s Setting) (*soup, error) {
 	for _, p := range life.Patterns() {
 		if p.Rule.Unbounded() == life.Conway && p.Width <= s.Width/2 && p.Height <= s.Height/2 {
 			sc.patterns = append(sc.patterns, p)
+			lively, err := isLively(p)
+			if err != nil {
+				return nil, fmt.Errorf("scene life: %w", err)
+			}
+			if lively {
+				sc.stars = append(sc.stars, p)
+			}
 		}
+	}
+	if s.Seed%3 == 1 {
+		sc.rounds = 1
 	}
 	sc.seed()
 	return sc, nil
+}
+
+// isLively reports whether the pattern is more than a still life or a blinker after a
+// while.
+func isLively(p life.Pattern) (bool, error) {
+	torus, err := life.NewTorus(p.Width+64, p.Height+64, life.Conway)
+	if err != nil {
+		return false, err
+	}
+	torus.PlaceCentred(&p)
+	torus.StepN(40)
+	return torus.Activity() > 0, nil
 }
 
 // seed starts over: a soup and a round of patterns in turn.
 func (s *soup) seed() {
 	s.frame, s.quiet, s.cycles = 0, 0, life.CycleDetector{}
 	s.torus.Clear()
-	if s.rounds%2 == 0 || len(s.patterns) == 0 {
+	if s.rounds%2 == 0 || len(s.stars) == 0 {
 		density := 0.12 + 0.22*s.random.Float64()
 		s.torus.Randomize(s.random.Uint64(), density)
 		s.caption = "Conway’s Game of Life · a random soup"
@@ -144,10 +168,10 @@ func (s *soup) seed() {
 	s.rounds++
 }
 
-// plant sets famous patterns in a loose grid, one kind that gives the caption its name and
+// plant sets a famous pattern into the middle, which gives the caption its name, and
 // others around it.
 func (s *soup) plant() {
-	star := s.patterns[s.random.IntN(len(s.patterns))]
+	star := s.stars[s.random.IntN(len(s.stars))]
 	s.torus.PlaceCentred(&star)
 	for range 10 {
 		p := s.patterns[s.random.IntN(len(s.patterns))]
@@ -208,8 +232,15 @@ func (s *soup) expose() {
 	s.light.expose(words, stride, 0, 0)
 }
 
-func (s *soup) Draw(f *wire.Frame) { s.light.draw(f) }
-func (s *soup) Caption() string    { return s.caption }
+func (s *soup) Draw(f *wire.Frame) {
+	if s.setting.Sharp {
+		s.light.drawSharp(f)
+		return
+	}
+	s.light.draw(f)
+}
+
+func (s *soup) Caption() string { return s.caption }
 
 // line is the link between Life and Sierpinski: one long straight line of cells under plain
 // B3/S23 grows Sierpinski triangles from both ends.

@@ -24,6 +24,7 @@ type Options struct {
 	Seed            uint64        // 0: from the operating system
 	MaxScreens      int           // attached at once; 0 is 100
 	Logger          *slog.Logger  // nil: slog.Default
+	Sharp           bool          // Setting.Sharp
 	AllowFlashes    bool          // the owner wants no guard against more than three flashes a second
 
 	// Cards, if not nil, is asked every few seconds, while a screen is attached,

@@ -34,6 +34,7 @@ class Screen {
   #calm = calmQuery.matches;
 
   painted = 0; // number of the frame on view
+  total = 0; // frames painted since the page was opened
   paused = false;
   #count = 0; // frames painted since the last heartbeat
   #spent = 0; // ms in painting since then
@@ -132,6 +133,7 @@ class Screen {
     this.painted = frame.number;
     cardTable.setCaption(frame.caption);
     this.#count++;
+    this.total++;
     this.#spent += performance.now() - began;
     this.link.painted(frame.number);
   }
@@ -142,14 +144,18 @@ class Screen {
     const dpr = devicePixelRatio || 1;
     const w = innerWidth * dpr, h = innerHeight * dpr;
     const cover = Math.max(w / width, h / height), contain = Math.min(w / width, h / height);
-    // Whole pixels a cell look best. A little of the edge may go for it, a
-    // fifth at most; an upright screen shows the whole width instead.
-    let scale = Math.ceil(cover - 0.01);
-    if (width * scale > w * 1.25 || height * scale > h * 1.25) scale = w < h ? Math.floor(contain + 0.05) : cover;
+    // Whole pixels a cell look best, and a little of the edge may go for it. An
+    // upright screen is filled from side to side only.
+    let scale = Math.ceil((w < h ? contain : cover) - 0.01);
+    if (w < h && width * scale > w * 1.34) scale = Math.floor(contain + 0.01);
+    if (w >= h && (width * scale > w * 1.25 || height * scale > h * 1.25)) scale = cover;
     if (scale < 1) scale = contain;
     for (const { element } of this.#painters) {
       element.style.width = `${width * scale / dpr}px`;
       element.style.height = `${height * scale / dpr}px`;
+      // Centred, on whole pixels of the screen.
+      element.style.left = `${Math.round((w - width * scale) / 2) / dpr}px`;
+      element.style.top = `${Math.round((h - height * scale) / 2) / dpr}px`;
       element.classList.toggle("smooth", Math.abs(scale - Math.round(scale)) > 0.01);
     }
   }

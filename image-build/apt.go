@@ -25,10 +25,10 @@ type Mirrors map[string]string
 
 // aptWorld is an apt of its own: no state, no package of this machine in it.
 type aptWorld struct {
-	dir    string
-	recipe Recipe
-	mir    Mirrors
-	log    io.Writer
+	dir  string
+	arch string
+	mir  Mirrors
+	log  io.Writer
 }
 
 // sourcesText is the image's own /etc/apt/sources.list.d/sierpi.sources, and what the
@@ -50,8 +50,8 @@ func sourcesText(recipe Recipe, mir Mirrors, keys func(string) string) (string, 
 }
 
 // newAptWorld prepares the folder.
-func newAptWorld(dir string, recipe Recipe, mir Mirrors, keyringDir string, log io.Writer) (aptWorld, error) {
-	w := aptWorld{dir, recipe, mir, log}
+func newAptWorld(dir string, recipe Recipe, arch string, mir Mirrors, keyringDir string, log io.Writer) (aptWorld, error) {
+	w := aptWorld{dir, arch, mir, log}
 	for _, sub := range []string{"etc/sources.list.d", "etc/apt.conf.d", "etc/preferences.d", "lists/partial", "archives/partial", "cache"} {
 		if err := makeDir(filepath.Join(dir, sub)); err != nil {
 			return w, err
@@ -92,7 +92,7 @@ func newAptWorld(dir string, recipe Recipe, mir Mirrors, keyringDir string, log 
 		`Dir::Etc::trusted "/dev/null";`, `Dir::Etc::trustedparts "/dev/null/";`,
 		`Dir::State ` + q("") + `;`, `Dir::State::lists ` + q("lists") + `;`, `Dir::State::status ` + q("status") + `;`,
 		`Dir::Cache ` + q("cache") + `;`, `Dir::Cache::archives ` + q("archives") + `;`,
-		`APT::Architecture "` + recipe.Arch + `";`, `APT::Architectures { "` + recipe.Arch + `"; };`,
+		`APT::Architecture "` + arch + `";`, `APT::Architectures { "` + arch + `"; };`,
 		`APT::Install-Recommends "false";`, `APT::Install-Suggests "false";`,
 		`Acquire::ForceHash "SHA256";`, `Acquire::Languages "none";`, `Acquire::Retries "3";`, `APT::Sandbox::User "root";`,
 		`APT::Update::Error-Mode "any";`, // an archive that cannot be reached must not be passed over
@@ -140,8 +140,7 @@ var (
 
 // resolve asks apt which packages the named ones need, on a machine that has none.
 func (w aptWorld) resolve(ctx context.Context, names []string) ([]Locked, error) {
-	// What mmdebstrap calls the variant "apt": everything essential, and apt itself.
-	args := []string{"apt-get", "install", "--yes", "--print-uris", "-qq", "apt", "?essential"}
+	args := []string{"apt-get", "install", "--yes", "--print-uris", "-qq"}
 	out, err := w.run(ctx, append(args, names...)...)
 	if err != nil {
 		return nil, fmt.Errorf("choosing packages: %w", err)

@@ -10,6 +10,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 )
 
@@ -25,6 +26,7 @@ type Options struct {
 	Out            string  // folder for the results
 	Work           string  // scratch; empty: the system's, removed at the end
 	Compress       bool    // also write the .xz and what belongs to it
+	Emulated       bool    // run every program of a foreign architecture under emulation
 	ComparePlain   bool    // also time mmdebstrap alone with the same packages
 	Progress       io.Writer
 	ReleaseAddress string // where the results will be published; for the Imager's list
@@ -106,13 +108,24 @@ func Build(ctx context.Context, o Options) (Result, error) {
 		return res, err
 	}
 	cache := Cache{o.Cache}
-	world, err := newAptWorld(filepath.Join(work, "apt"), o.Recipe, mirrors, o.Keyrings, logFile)
+	world, err := newAptWorld(filepath.Join(work, "apt"), o.Recipe, o.Recipe.Arch, mirrors, o.Keyrings, logFile)
 	if err != nil {
 		return res, err
 	}
 	if len(o.Lock) == 0 {
 		if err := p.stage("choose packages", func() error {
-			lock, err = choosePackages(ctx, world, o)
+			if lock, err = choosePackages(ctx, world, o); err != nil || o.Recipe.Arch == host || o.Emulated {
+				return err
+			}
+			tools, err := newAptWorld(filepath.Join(work, "apt-tools"), Recipe{Base: "debian"}, host, mirrors, o.Keyrings, logFile)
+			if err != nil {
+				return err
+			}
+			if err := tools.update(ctx); err != nil {
+				return err
+			}
+			lock.Tools, err = tools.resolve(ctx, nativePackages)
+			lock.sort()
 			return err
 		}); err != nil {
 			return res, err
@@ -121,14 +134,14 @@ func Build(ctx context.Context, o Options) (Result, error) {
 	if err := p.stage("build sierpi", func() error { return packageFor(ctx, o, cache, &lock, len(o.Lock) > 0) }); err != nil {
 		return res, err
 	}
-	if err := p.stage("fetch packages", func() error { return world.fetch(ctx, cache, lock.Packages) }); err != nil {
+	if err := p.stage("fetch packages", func() error { return world.fetch(ctx, cache, slices.Concat(lock.Packages, lock.Tools)) }); err != nil {
 		return res, err
 	}
 	if err := writeFile(name+".lock", lock.Format(), 0o644); err != nil {
 		return res, err
 	}
 	root := filepath.Join(work, "root")
-	rb := rootBuild{recipe: o.Recipe, lock: lock, mir: mirrors, dir: root, work: filepath.Join(work, "rootbuild"), cache: cache, log: logFile}
+	rb := rootBuild{recipe: o.Recipe, lock: lock, mir: mirrors, dir: root, work: filepath.Join(work, "rootbuild"), cache: cache, emulated: o.Emulated, host: host, log: logFile}
 	if err := p.stage("root file system", func() error { return rb.build(ctx) }); err != nil {
 		return res, err
 	}
@@ -216,7 +229,8 @@ func choosePackages(ctx context.Context, world aptWorld, o Options) (Lock, error
 			foreign = append(foreign, n)
 		}
 	}
-	if lock.Packages, err = world.resolve(ctx, foreign); err != nil {
+	// With what mmdebstrap calls the variant "apt": everything essential, and apt itself.
+	if lock.Packages, err = world.resolve(ctx, append(foreign, "apt", "?essential")); err != nil {
 		return lock, err
 	}
 	lock.sort()

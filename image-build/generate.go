@@ -83,7 +83,7 @@ func (r Recipe) rootFiles(lock Lock, mir Mirrors) ([]systemd.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	fstab := fmt.Sprintf("PARTUUID=%s / ext4 defaults,noatime,errors=remount-ro 0 1\n", id.partUUID(2))
+	fstab := fmt.Sprintf("PARTUUID=%s / ext4 defaults,noatime,errors=remount-ro,x-systemd.growfs 0 1\n", id.partUUID(2))
 	// nofail: a broken boot partition must not keep the machine from its login.
 	fstab += fmt.Sprintf("PARTUUID=%s /boot/firmware vfat defaults,noatime,nofail,flush,umask=0022 0 2\n", id.partUUID(1))
 

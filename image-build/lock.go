@@ -23,6 +23,9 @@ type Lock struct {
 	Version                             string    // of sierpi
 	Time                                time.Time // every file's latest time
 	Packages                            []Locked  // sorted by name
+	// Tools run while the image is built, on a machine of another architecture, in place of
+	// emulated ones; nothing of them is in the image.
+	Tools []Locked // sorted by name
 }
 
 // Locked is one package of a lock.
@@ -45,10 +48,15 @@ const lockHeader = "# sierpi-image lock 1"
 func (l Lock) Format() []byte {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "%s\nimage %s %s %s %s %s\nsierpi %s\ntime %d\n", lockHeader, l.Base, l.Release, l.Arch, l.Board, l.Variant, l.Version, l.Time.Unix())
-	for _, p := range l.Packages {
-		fmt.Fprintf(&b, "deb %s %s %s %x %d %s %s\n", p.Name, p.Version, p.Arch, p.SHA256, p.Size, p.Archive, p.Path)
-	}
+	formatPackages(&b, "deb", l.Packages)
+	formatPackages(&b, "tool", l.Tools)
 	return b.Bytes()
+}
+
+func formatPackages(b *bytes.Buffer, kind string, list []Locked) {
+	for _, p := range list {
+		fmt.Fprintf(b, "%s %s %s %s %x %d %s %s\n", kind, p.Name, p.Version, p.Arch, p.SHA256, p.Size, p.Archive, p.Path)
+	}
 }
 
 var (
@@ -92,7 +100,11 @@ func ParseLock(doc []byte) (Lock, error) {
 				return bad("%q is not a time in seconds since 1970", f[1])
 			}
 			l.Time = time.Unix(s, 0).UTC()
-		case f[0] == "deb" && len(f) == 8:
+		case (f[0] == "deb" || f[0] == "tool") && len(f) == 8:
+			list := &l.Packages
+			if f[0] == "tool" {
+				list = &l.Tools
+			}
 			p := Locked{Name: f[1], Version: f[2], Arch: f[3], Archive: f[6], Path: f[7]}
 			sum, err := hex.DecodeString(f[4])
 			if err != nil || len(sum) != sha256.Size {
@@ -112,12 +124,12 @@ func ParseLock(doc []byte) (Lock, error) {
 			case !lockPath.MatchString(p.Path) || path.Clean(p.Path) != p.Path || strings.Contains(p.Path, ".."):
 				return bad("%q is not a path below an archive", p.Path)
 			}
-			if k := len(l.Packages); k > 0 && l.Packages[k-1].Name >= p.Name {
-				return bad("%s stands after %s; packages are sorted, each once", p.Name, l.Packages[k-1].Name)
+			if k := len(*list); k > 0 && (*list)[k-1].Name >= p.Name {
+				return bad("%s stands after %s; packages are sorted, each once", p.Name, (*list)[k-1].Name)
 			}
-			l.Packages = append(l.Packages, p)
+			*list = append(*list, p)
 		default:
-			return bad("%.60q is neither image, sierpi, time nor deb with its fields", line)
+			return bad("%.60q is neither image, sierpi, time deb nor tool with its fields", line)
 		}
 	}
 	if err := scan.Err(); err != nil {
@@ -130,12 +142,15 @@ func ParseLock(doc []byte) (Lock, error) {
 }
 
 func (l *Lock) sort() {
-	slices.SortFunc(l.Packages, func(a, b Locked) int { return cmp.Compare(a.Name, b.Name) })
+	for _, list := range [][]Locked{l.Packages, l.Tools} {
+		slices.SortFunc(list, func(a, b Locked) int { return cmp.Compare(a.Name, b.Name) })
+	}
 }
 
 // id is what the image's own identifiers come from, so that two different images
 // never have the same, and one image always has.
 func (l Lock) id(recipe Recipe, purpose string) [32]byte {
+	l.Tools = nil // of the machine that built it
 	h := sha256.New()
 	h.Write(l.Format())
 	fmt.Fprintf(h, "%q %q", recipe, purpose)

@@ -13,7 +13,7 @@ type tool struct{ program, pkg string }
 
 var (
 	packageTools = []tool{{"dpkg-deb", "dpkg"}, {"gzip", "gzip"}, {"xz", "xz-utils"}}
-	rootTools    = []tool{{"mmdebstrap", "mmdebstrap"}, {"apt-get", "apt"}, {"depmod", "kmod"}}
+	rootTools    = []tool{{"mmdebstrap", "mmdebstrap"}, {"apt-get", "apt"}, {"depmod", "kmod"}, {"zstd", "zstd"}}
 	layoutTools  = []tool{{"mke2fs", "e2fsprogs"}, {"debugfs", "e2fsprogs"}, {"e2fsck", "e2fsprogs"}, {"mkfs.vfat", "dosfstools"}, {"mcopy", "mtools"}, {"sfdisk", "fdisk"}, {"xz", "xz-utils"}}
 	piTools      = []tool{{"dtc", "device-tree-compiler"}}
 	pcTools      = []tool{{"grub-mkimage", "grub-common"}}

@@ -20,7 +20,10 @@ type rootBuild struct {
 	dir    string // empty or absent
 	work   string // scratch
 	cache  Cache
-	log    io.Writer
+	host   string // this machine's architecture
+	// emulated: without native stand-ins, as a plain chroot would
+	emulated bool
+	log      io.Writer
 }
 
 // essentialHook runs when the essential packages are in and the others are to come.
@@ -36,6 +39,7 @@ for program in /usr/sbin/update-initramfs /usr/sbin/depmod; do
 done
 # What the packages' own scripts read while they install.
 cp -a "$2/early/." "$root/"
+[ ! -e "$2/native" ] || "$2/stand-in" "$root" "$2/native"
 `
 
 // customizeHook runs when all packages are in.
@@ -54,6 +58,7 @@ done
 for dir in "$root"/usr/lib/modules/*; do
     SOURCE_DATE_EPOCH=$SOURCE_DATE_EPOCH chroot "$root" update-initramfs -c -k "${dir##*/}"
 done
+[ ! -e "$2/native" ] || "$2/stand-out" "$root"
 `
 
 // build runs mmdebstrap over the local archive.
@@ -78,7 +83,12 @@ func (b rootBuild) build(ctx context.Context) error {
 			return err
 		}
 	}
-	hooks := map[string]string{"essential": essentialHook, "customize": customizeHook}
+	hooks := map[string]string{"essential": essentialHook, "customize": customizeHook, "stand-in": standInHook, "stand-out": standOutHook}
+	if b.recipe.Arch != b.host && !b.emulated && len(b.lock.Tools) > 0 {
+		if err := b.nativeTree(ctx); err != nil {
+			return fmt.Errorf("native stand-ins: %w", err)
+		}
+	}
 	for name, script := range hooks {
 		if err := writeFile(filepath.Join(b.work, name), []byte(script), 0o755); err != nil {
 			return err
@@ -194,6 +204,9 @@ func (b rootBuild) finish(ctx context.Context) error {
 		if err := writeFile(filepath.Join(b.dir, "boot/firmware", f.Path), f.Data, f.Mode); err != nil {
 			return err
 		}
+	}
+	if err := onlyMachine(b.dir, b.recipe.Arch); err != nil {
+		return err
 	}
 	return clampTimes(b.dir, b.lock.Time)
 }

@@ -97,7 +97,7 @@ func buildCommand() *cobra.Command {
 	var r imagebuild.Recipe
 	var keys []string
 	var wifi, lock, config, address string
-	var plain, noCompress bool
+	var plain, noCompress, emulated bool
 	cmd := &cobra.Command{
 		Use:   "build",
 		Short: "Build a flashable image",
@@ -133,7 +133,7 @@ func buildCommand() *cobra.Command {
 					return err
 				}
 			}
-			o.Recipe, o.ComparePlain, o.Compress, o.ReleaseAddress = r, plain, !noCompress, address
+			o.Recipe, o.ComparePlain, o.Compress, o.ReleaseAddress, o.Emulated = r, plain, !noCompress, address, emulated
 			res, err := imagebuild.Build(cmd.Context(), o)
 			if err != nil {
 				return err
@@ -158,6 +158,7 @@ func buildCommand() *cobra.Command {
 	f.StringVar(&lock, "lock", "", "build the packages of this lock `FILE` again, not today's")
 	f.StringVar(&address, "release-address", "", "the results will be found below this `URL`; for the Imager's list")
 	f.BoolVar(&plain, "compare", false, "also time mmdebstrap alone with the same packages")
+	f.BoolVar(&emulated, "emulated", false, "emulate every program of the image's architecture, as a plain chroot does; the image is the same")
 	f.BoolVar(&noCompress, "no-compress", false, "write the plain image only")
 	return cmd
 }

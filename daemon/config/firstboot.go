@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/pelletier/go-toml/v2"
@@ -81,10 +82,14 @@ func (f FirstBoot) Check(bad func(key, found, allowed string)) {
 
 func (f FirstBoot) check(bad func(key, found, allowed string)) { f.Check(bad) }
 
-// TakeSecrets returns doc with the secrets of its [firstboot] table blanked and a
+// SecretKeys are the keys of the [firstboot] table whose values do not stay on the
+// boot partition.
+func SecretKeys() []string { return []string{"firstboot.password-hash", "firstboot.wifi.password"} }
+
+// TakeSecrets returns doc with the values of these keys (of SecretKeys) blanked and a
 // comment left where a line has room for one; ok is false when there was none. The
 // rest of the document stays as it is, byte for byte.
-func TakeSecrets(doc []byte) (out []byte, ok bool, err error) {
+func TakeSecrets(doc []byte, keys ...string) (out []byte, ok bool, err error) {
 	var tree map[string]any
 	if err := toml.Unmarshal(doc, &tree); err != nil {
 		return doc, false, fmt.Errorf("not valid TOML: %w", err)
@@ -102,7 +107,7 @@ func TakeSecrets(doc []byte) (out []byte, ok bool, err error) {
 			for it := v.Children(); it.Next(); {
 				walk(it.Node(), path)
 			}
-		case v.Kind == unstable.String && len(v.Data) > 0 && (path == "firstboot.password-hash" || path == "firstboot.wifi.password"):
+		case v.Kind == unstable.String && len(v.Data) > 0 && slices.Contains(keys, path):
 			spans = append(spans, span{int(v.Raw.Offset), int(v.Raw.Offset + v.Raw.Length)})
 		}
 	}

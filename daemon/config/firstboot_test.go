@@ -15,12 +15,12 @@ func TestTakeSecrets(t *testing.T) {
 		{"[firstboot]\nuser = 'password-hash'\npassword-hash = ''\n", ""},
 		{"[wifi]\npassword = 'not ours'\n", ""},
 	} {
-		got, ok, err := TakeSecrets([]byte(tt.doc))
+		got, ok, err := TakeSecrets([]byte(tt.doc), SecretKeys()...)
 		if err != nil || ok != (tt.want != "") || ok && string(got) != tt.want || !ok && string(got) != tt.doc {
 			t.Errorf("TakeSecrets(%q) = %q, %v, %v; want %q", tt.doc, got, ok, err, tt.want)
 		}
 	}
-	if _, _, err := TakeSecrets([]byte("[firstboot\n")); err == nil {
+	if _, _, err := TakeSecrets([]byte("[firstboot\n"), SecretKeys()...); err == nil {
 		t.Error("a broken document was taken")
 	}
 }
@@ -30,7 +30,7 @@ func FuzzTakeSecrets(f *testing.F) {
 	f.Add([]byte("[firstboot]\npassword-hash = '$6$x$abcdefgh'\nwifi = {password = \"\"\"a\nb\"\"\"}\n"))
 	f.Add([]byte("firstboot.wifi.password='x'#\n[[feed.source]]\nurl=''"))
 	f.Fuzz(func(t *testing.T, doc []byte) {
-		out, ok, err := TakeSecrets(doc)
+		out, ok, err := TakeSecrets(doc, SecretKeys()...)
 		if err != nil || !ok {
 			if !bytes.Equal(out, doc) {
 				t.Fatalf("changed without need: %q", out)
@@ -42,7 +42,7 @@ func FuzzTakeSecrets(f *testing.F) {
 		if after.FirstBoot.PasswordHash != "" || after.FirstBoot.WiFi.Password != "" {
 			t.Fatalf("a secret is left: %q", out)
 		}
-		if _, again, err := TakeSecrets(out); again || err != nil {
+		if _, again, err := TakeSecrets(out, SecretKeys()...); again || err != nil {
 			t.Fatalf("taking twice finds more, or breaks: %v: %q", err, out)
 		}
 		if before.FirstBoot.User != after.FirstBoot.User || before.FirstBoot.WiFi.SSID != after.FirstBoot.WiFi.SSID {

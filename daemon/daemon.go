@@ -17,6 +17,7 @@ import (
 	"time"
 
 	sdnotify "github.com/coreos/go-systemd/v22/daemon"
+	"github.com/godbus/dbus/v5"
 
 	"github.com/sierpi/sierpi/daemon/cache"
 	"github.com/sierpi/sierpi/daemon/config"
@@ -105,11 +106,15 @@ func Run(ctx context.Context, o Options) (err error) {
 	if err != nil {
 		return fmt.Errorf("preparing the feeds: %w", err)
 	}
-	sayings, err := quotes.New(quotes.Options{DB: db, Look: look, Log: o.Log})
+	sayings, err := quotes.New(quotes.Options{
+		DB: db, Look: look, Log: o.Log,
+		Pages: quotePages(o.Config.Quotes), AllowPrivate: o.Config.Quotes.AllowPrivate,
+	})
 	if err != nil {
 		return fmt.Errorf("preparing the quotes: %w", err)
 	}
-	thisMachine := newMachine(o.Root, o.Config.Power, o.Log)
+	thisMachine := newMachine(ctx, o.Root, o.Config, o.State, o.Log)
+	defer func() { err = errors.Join(err, thisMachine.close()) }()
 	atAGlance := cards{thisMachine, sayings, news, o.Notice}
 	stage, err := display.New(display.Options{
 		Width:           o.Config.Display.Width,
@@ -158,17 +163,16 @@ func Run(ctx context.Context, o Options) (err error) {
 	scrapes := web.NewServer(web.ServerOptions{Name: "metrics", Listeners: metricListeners, Handler: metricsOnly(figures.Handler()), Log: o.Log})
 
 	greet(o, pageListeners, metricListeners, kiosk, secret)
-	err = runTasks(ctx, o.Log, func() {
+	tasks := append([]Task{
+		pages, scrapes, owner, news, sayings, stage,
+		&manager{health: health, status: statusLine(stage), log: o.Log},
+	}, thisMachine.tasks(stage.Skip, powerOff, ready.Load)...)
+	return runTasks(ctx, o.Log, func() {
 		ready.Store(true)
 		if _, err := sdnotify.SdNotify(false, sdnotify.SdNotifyReady); err != nil {
 			o.Log.Warn("systemd cannot be told that the daemon is ready", "err", err)
 		}
-	}, pages, scrapes, owner,
-		named{"feeds", news.Run},
-		named{"stage", stage.Run},
-		&manager{health: health, status: statusLine(stage), log: o.Log},
-	)
-	return err
+	}, tasks...)
 }
 
 // writable makes the state folder and makes sure that it can be written.
@@ -236,4 +240,29 @@ func feedSources(cfg config.Feed) []feed.Source {
 		sources = append(sources, feed.Source{Name: s.Name, URL: s.URL})
 	}
 	return sources
+}
+
+// quotePages hands the config's pages to the collector.
+func quotePages(cfg config.Quotes) []quotes.CollectedPage {
+	var pages []quotes.CollectedPage
+	for _, p := range cfg.Pages {
+		pages = append(pages, quotes.CollectedPage{Name: p.Name, URL: p.URL, Selector: p.Selector})
+	}
+	return pages
+}
+
+// powerOff asks logind, which asks polkit; the daemon itself may do nothing.
+func powerOff(ctx context.Context) error {
+	bus, err := dbus.ConnectSystemBus(dbus.WithContext(ctx))
+	if err != nil {
+		return fmt.Errorf("reaching logind: %w", err)
+	}
+	defer bus.Close()
+	const interactive = false // nobody sits there to type a password
+	err = bus.Object("org.freedesktop.login1", "/org/freedesktop/login1").
+		CallWithContext(ctx, "org.freedesktop.login1.Manager.PowerOff", 0, interactive).Err
+	if err != nil {
+		return fmt.Errorf("asking logind to power off: %w", err)
+	}
+	return nil
 }

@@ -41,7 +41,7 @@ func TestRoutesAudit(t *testing.T) {
 	must(err)
 	maker, err := newPageMaker()
 	must(err)
-	glance := cards{newMachine(system.Root(t.TempDir()), config.Power{}, log), sayings, news, ""}
+	glance := cards{newMachine(t.Context(), system.Root(t.TempDir()), config.Config{}, t.TempDir(), log), sayings, news, ""}
 
 	var ready atomic.Bool
 	table := routes(parts{maker, look, owner, kiosk, news, sayings, stage, glance, NewHealth(), &ready})

@@ -4,12 +4,12 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
-	"text/tabwriter"
+	"os"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/sierpi/sierpi/system"
 	"github.com/sierpi/sierpi/system/board"
 	"github.com/sierpi/sierpi/system/power"
 )
@@ -39,20 +39,26 @@ What this machine does not have is not printed.`,
 				fmt.Fprintln(cmd.ErrOrStderr(), "what this machine is cannot be read in full:", err)
 			}
 			meter := power.New(root, cfg.Power, b)
-			show := func(ctx context.Context) error {
-				return showPower(ctx, cmd.OutOrStdout(), meter, power.Temperatures(root), b, asJSON)
+			defer meter.Close()
+			var firmware power.Firmware
+			if door, err := power.OpenFirmware(root, os.Geteuid() == 0); err == nil {
+				defer door.Close()
+				firmware = door
 			}
 			// A model needs processor time over an interval.
 			_, _ = meter.Read(cmd.Context())
-			if err := pause(cmd.Context(), 200*time.Millisecond); err != nil {
+			if pause(cmd.Context(), 200*time.Millisecond) != nil {
 				return nil
 			}
 			for {
-				if err := show(cmd.Context()); err != nil {
-					return err
+				r := powerReport(cmd.Context(), root, b, meter, firmware)
+				if asJSON {
+					err = json.NewEncoder(cmd.OutOrStdout()).Encode(r)
+				} else {
+					_, err = r.WriteTo(cmd.OutOrStdout())
 				}
-				if !watch || pause(cmd.Context(), every) != nil {
-					return nil
+				if err != nil || !watch || pause(cmd.Context(), every) != nil {
+					return err
 				}
 			}
 		},
@@ -75,56 +81,18 @@ func pause(ctx context.Context, d time.Duration) error {
 	}
 }
 
-func showPower(ctx context.Context, w io.Writer, meter *power.Meter, temperatures []power.Temperature, b board.Board, asJSON bool) error {
-	reading, err := meter.Read(ctx)
-	if asJSON {
-		out := struct {
-			Board string `json:"board"`
-			*power.Reading
-			Temperatures []power.Temperature `json:"temperatures,omitempty"`
-		}{Board: b.String(), Temperatures: temperatures}
-		if err == nil {
-			out.Reading = &reading
-		}
-		return json.NewEncoder(w).Encode(out)
-	}
-	tab := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
-	fmt.Fprintf(tab, "board\t%s\n", b)
-	if err != nil {
-		fmt.Fprintf(tab, "power\tabsent: %v\n", err)
+// powerReport measures once. What is absent stays out of the report.
+func powerReport(ctx context.Context, root system.Root, b board.Board, meter *power.Meter, firmware power.Firmware) power.Report {
+	r := power.Report{Board: b.String(), Temperatures: power.Temperatures(root)}
+	if reading, err := meter.Read(ctx); err == nil {
+		r.Reading = &reading
 	} else {
-		if reading.Watts != nil {
-			word := ""
-			if reading.Estimate {
-				word = ", an estimate"
-			}
-			fmt.Fprintf(tab, "power\t%.2f W\t(%s%s)\n", *reading.Watts, reading.Source, word)
-		}
-		for _, rail := range reading.Rails {
-			fmt.Fprintf(tab, "  %s\t%s\n", rail.Name, electric(rail))
-		}
-		if reading.Headroom != nil {
-			fmt.Fprintf(tab, "supply\t%.2f W\t(%.2f W left)\n", *reading.Limit, *reading.Headroom)
+		r.Absent = err.Error()
+	}
+	if firmware != nil {
+		if report, err := power.ReadFirmware(ctx, firmware); err == nil {
+			r.Firmware = &report
 		}
 	}
-	for _, t := range temperatures {
-		fmt.Fprintf(tab, "temperature\t%.1f °C\t(%s)\n", t.Celsius, t.Sensor)
-	}
-	if len(temperatures) == 0 {
-		fmt.Fprintf(tab, "temperature\tabsent: no sensor on this machine\n")
-	}
-	return tab.Flush()
-}
-
-func electric(r power.Rail) string {
-	s := ""
-	add := func(v *float64, unit string) {
-		if v != nil {
-			s += fmt.Sprintf("%.3f %s  ", *v, unit)
-		}
-	}
-	add(r.Volts, "V")
-	add(r.Amperes, "A")
-	add(r.Watts, "W")
-	return s
+	return r
 }

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -19,9 +20,9 @@ import (
 func quotesCommand() *cobra.Command {
 	return group(&cobra.Command{
 		Use:     "quotes",
-		Short:   "Import quotes and search them",
+		Short:   "Import quotes, search them, export and move them",
 		Example: "  sierpi quotes import /usr/share/games/fortunes\n  sierpi quotes search computer",
-	}, quotesImportCommand(), quotesSearchCommand())
+	}, quotesImportCommand(), quotesSearchCommand(), quotesExportCommand(), quotesMigrateCommand())
 }
 
 // withQuotes runs f over the database that the daemon uses too; both may run.
@@ -202,4 +203,76 @@ func showHits(w io.Writer, page quotes.Page, asJSON bool) error {
 		fmt.Fprintf(out, "\n%d of %s%d found\n", len(page.Hits), more, page.Total)
 	}
 	return out.Flush()
+}
+
+func quotesExportCommand() *cobra.Command {
+	var where places
+	var format string
+	cmd := &cobra.Command{
+		Use:   "export",
+		Short: "Write all visible quotes to standard output",
+		Long: `Write all visible quotes to standard output, the oldest first. Fortune and plain
+files cannot hold tags and dates; JSON and CSV can.`,
+		Example: "  sierpi quotes export >quotes.json\n  sierpi quotes export --format fortune >quotes",
+		Args:    noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			kind, err := quotes.ParseFormat(format)
+			if err != nil {
+				return asUsage(err)
+			}
+			return where.withQuotes(cmd, func(ctx context.Context, service *quotes.Service) error {
+				show := newProgress(cmd.ErrOrStderr())
+				show.begin("quotes")
+				out := bufio.NewWriter(cmd.OutOrStdout())
+				if _, err := service.Export(ctx, out, kind, show.update); err != nil {
+					return err
+				}
+				show.end()
+				return out.Flush()
+			})
+		},
+	}
+	where.addConfig(cmd)
+	where.addState(cmd)
+	cmd.Flags().StringVar(&format, "format", "json", "json, csv, fortune or plain")
+	return cmd
+}
+
+func quotesMigrateCommand() *cobra.Command {
+	var where places
+	cmd := &cobra.Command{
+		Use:   "migrate-to DSN",
+		Short: "Copy all quotes into a PostgreSQL database",
+		Long: `Copy all quotes, hidden ones, tags and provenance too, into another database under
+the same numbers. Interrupted, it goes on where it stopped when it is run again. Stop
+the daemon first; afterwards name the database in the [store] table of the config.`,
+		Example: "  sierpi quotes migrate-to postgres://sierpi@db.lan/sierpi",
+		Args:    exactly(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return where.withQuotes(cmd, func(ctx context.Context, from *quotes.Service) (err error) {
+				log := newLogger(cmd.ErrOrStderr(), slog.LevelWarn)
+				db, err := store.Open(ctx, store.Options{DSN: args[0], Log: log})
+				if err != nil {
+					return err
+				}
+				defer func() { err = errors.Join(err, db.Close()) }()
+				to, err := quotes.New(quotes.Options{DB: db, Log: log})
+				if err != nil {
+					return err
+				}
+				show := newProgress(cmd.ErrOrStderr())
+				show.begin("quotes")
+				n, err := from.MigrateTo(ctx, to, show.update)
+				if err != nil {
+					return fmt.Errorf("after %d quotes: %w; run it again to go on", n, err)
+				}
+				show.end()
+				_, err = fmt.Fprintf(cmd.OutOrStdout(), "%d quotes copied\n", n)
+				return err
+			})
+		},
+	}
+	where.addConfig(cmd)
+	where.addState(cmd)
+	return cmd
 }

@@ -35,6 +35,10 @@ var (
 	PowerLimit    = &Figure{"sierpi_power_limit_watts", "What the supply can give, from the config or a Pi 5's negotiation with it.", Gauge, nil}
 	PowerHeadroom = &Figure{"sierpi_power_headroom_watts", "What the supply can give less what the machine takes.", Gauge, nil}
 
+	PowerJoules     = &Figure{"sierpi_power_joules_total", "Energy taken, integrated from the readings of a source and kept over restarts; rail \"total\" is the whole board.", Counter, []string{"source", "rail"}}
+	Throttled       = &Figure{"sierpi_power_throttled", "1 while the board is slowed down for a reason (under_voltage, frequency_capped, throttled, soft_temperature), from the firmware or hwmon.", Gauge, []string{"reason"}}
+	ThrottledEvents = &Figure{"sierpi_power_throttled_events_total", "How often a reason for slowing down began since the daemon started, counted by the daemon.", Counter, []string{"reason"}}
+
 	ZramDisksize       = &Figure{"sierpi_zram_disksize_bytes", "Size of the device before compression, from disksize.", Gauge, []string{"device"}}
 	ZramOriginal       = &Figure{"sierpi_zram_original_bytes", "Data stored, before compression, from mm_stat column 1.", Gauge, []string{"device"}}
 	ZramCompressed     = &Figure{"sierpi_zram_compressed_bytes", "Data stored, compressed, from mm_stat column 2.", Gauge, []string{"device"}}
@@ -70,7 +74,7 @@ func All() []*Figure {
 	return []*Figure{
 		BuildInfo, PartState,
 		BoardInfo, CPUUtilization, MemoryTotal, MemoryAvailable, Temperature,
-		PowerWatts, PowerVolts, PowerAmperes, PowerLimit, PowerHeadroom,
+		PowerWatts, PowerVolts, PowerAmperes, PowerLimit, PowerHeadroom, PowerJoules, Throttled, ThrottledEvents,
 		ZramDisksize, ZramOriginal, ZramCompressed, ZramUsed, ZramLimit, ZramUsedMax, ZramSamePages, ZramPagesCompacted,
 		ZramHugePages, ZramHugePagesSince, ZramFailedReads, ZramFailedWrites, ZramInvalidIO, ZramNotifyFree,
 		ZramBackingUsed, ZramBackingRead, ZramBackingWritten, SwapSize, SwapUsed,

@@ -6,6 +6,8 @@ import (
 	"net"
 	"net/http"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/sierpi/sierpi/daemon/metrics"
 	"github.com/sierpi/sierpi/daemon/quotes"
 	"github.com/sierpi/sierpi/daemon/store"
@@ -124,6 +126,17 @@ func stageFigures(stage *display.Stage) metrics.Source {
 		}
 		for state, n := range screens {
 			emit(metrics.DisplayScreens, float64(n), string(state))
+		}
+	}
+}
+
+// stateFigures emits how full the file system of the state folder is.
+func stateFigures(dir string) metrics.Source {
+	return func(_ context.Context, emit metrics.Emit) {
+		var fs unix.Statfs_t
+		if unix.Statfs(dir, &fs) == nil {
+			emit(metrics.StateSize, float64(fs.Blocks)*float64(fs.Bsize))
+			emit(metrics.StateFree, float64(fs.Bavail)*float64(fs.Bsize))
 		}
 	}
 }

@@ -144,7 +144,7 @@ func Run(ctx context.Context, o Options) (err error) {
 		Check{"config", false, configHealth(o.Notice)},
 	)
 	figures := metrics.New(o.Log, o.Version,
-		thisMachine.figures, healthFigures(health), stageFigures(stage), serviceFigures(sayings))
+		thisMachine.figures, healthFigures(health), stageFigures(stage), stateFigures(o.State), serviceFigures(sayings))
 
 	// Who listens where.
 	var ready atomic.Bool

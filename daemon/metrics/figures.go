@@ -27,6 +27,8 @@ var (
 	CPUUtilization  = &Figure{"sierpi_cpu_utilization_ratio", "Share of all processors that was busy since the last reading, 0 to 1, from /proc/stat.", Gauge, nil}
 	MemoryTotal     = &Figure{"sierpi_memory_total_bytes", "RAM the kernel manages, from MemTotal of /proc/meminfo.", Gauge, nil}
 	MemoryAvailable = &Figure{"sierpi_memory_available_bytes", "RAM new programs can have without swapping, from MemAvailable of /proc/meminfo.", Gauge, nil}
+	StateSize       = &Figure{"sierpi_state_size_bytes", "Size of the file system that holds the state folder, from statfs(2).", Gauge, nil}
+	StateFree       = &Figure{"sierpi_state_free_bytes", "What the daemon may still write there, from statfs(2).", Gauge, nil}
 	Temperature     = &Figure{"sierpi_temperature_celsius", "Temperature by sensor, from thermal_zone and hwmon.", Gauge, []string{"sensor"}}
 
 	PowerWatts    = &Figure{"sierpi_power_watts", "Power the machine takes, by the source that says so; rail \"total\" is the whole board.", Gauge, []string{"source", "rail"}}
@@ -73,7 +75,7 @@ var (
 func All() []*Figure {
 	return []*Figure{
 		BuildInfo, PartState,
-		BoardInfo, CPUUtilization, MemoryTotal, MemoryAvailable, Temperature,
+		BoardInfo, CPUUtilization, MemoryTotal, MemoryAvailable, StateSize, StateFree, Temperature,
 		PowerWatts, PowerVolts, PowerAmperes, PowerLimit, PowerHeadroom, PowerJoules, Throttled, ThrottledEvents,
 		ZramDisksize, ZramOriginal, ZramCompressed, ZramUsed, ZramLimit, ZramUsedMax, ZramSamePages, ZramPagesCompacted,
 		ZramHugePages, ZramHugePagesSince, ZramFailedReads, ZramFailedWrites, ZramInvalidIO, ZramNotifyFree,

@@ -19,7 +19,7 @@
 //
 // # Beside Golly
 //
-//	go test ./display/life -run '^$' -bench Golly -benchtime 5x
+//	go test ./display/life -run '^$' -bench Golly -benchtime 3x -timeout 30m
 //
 // runs each engine and bgolly (Debian's package golly) in turns on the same
 // patterns, requires equal populations and prints both times and their ratio;

@@ -398,10 +398,10 @@ func BenchmarkEngines(b *testing.B) {
 		}
 		g.Randomize(1, 0.35)
 		g.StepN(5000)
-		b.ReportMetric(g.Activity(), "active")
 		for b.Loop() {
 			g.StepN(steps)
 		}
+		b.ReportMetric(g.Activity(), "active")
 		perCell(b)
 	})
 	b.Run("hash-gun-1e9", func(b *testing.B) {

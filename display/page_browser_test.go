@@ -130,6 +130,24 @@ func TestRungs(t *testing.T) {
 	})
 }
 
+// TestRecovers is a page that was held up, so that the stage sends it little: once it is
+// free it is sent everything again. (Its last acknowledgement used to get lost, and it
+// stayed at a frame a second.)
+func TestRecovers(t *testing.T) {
+	s := newStage(t, display.Options{Scenes: []string{"life"}})
+	base := serve(t, s)
+	ctx := newBrowser(t, 800, 480)
+	open(t, ctx, base+"/kiosk")
+	await(t, ctx, "globalThis.sierpi?.screen.painted > 0")
+	eval[any](t, ctx, "(() => { const end = performance.now() + 5000; while (performance.now() < end); })()")
+	total := eval[int](t, ctx, "sierpi.screen.total")
+	from := s.Status().Frame
+	await(t, ctx, "sierpi.screen.total > "+jsInt(total+100))
+	if n := s.Status().Frame - from; n > 1000 {
+		t.Errorf("the page painted 100 of %d frames after it was free", n)
+	}
+}
+
 // TestCalm is less motion for people who ask for it: at most 2.5 frames a second, faded
 // into one another, and right ones.
 func TestCalm(t *testing.T) {

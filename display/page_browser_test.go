@@ -130,6 +130,24 @@ func TestRungs(t *testing.T) {
 	})
 }
 
+// TestRecovers is a screen that was slow for a while, so that the stage sends it one frame at a
+// time: it is sent everything again soon. (The acknowledgement that came too early
+// used to get lost, and the picture stood until the next heartbeat, again and again.)
+func TestRecovers(t *testing.T) {
+	s := newStage(t, display.Options{Scenes: []string{"life"}})
+	base := serve(t, s)
+	ctx := newBrowser(t, 800, 480)
+	open(t, ctx, base+"/kiosk")
+	await(t, ctx, "globalThis.sierpi?.screen.painted > 30")
+	s.Throttle()
+	total := eval[int](t, ctx, "sierpi.screen.total")
+	from := s.Status().Frame
+	await(t, ctx, "sierpi.screen.total > "+jsInt(total+100))
+	if n := s.Status().Frame - from; n > 350 {
+		t.Errorf("the page painted 100 of %d frames", n)
+	}
+}
+
 // TestCalm is less motion for people who ask for it: at most 2.5 frames a second, faded
 // into one another, and right ones.
 func TestCalm(t *testing.T) {

@@ -33,8 +33,10 @@ export class Link {
   #socket = null;
   #pause = FIRST_PAUSE;
   #rate;
-  #acked = 0;
-  #ackedAt = 0;
+  #painted = 0;
+  #ackedAt = -ACK_EVERY;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #ackTimer;
   /** @type {Listener} */
   #listener;
 
@@ -78,7 +80,6 @@ export class Link {
     // Inflating is asynchronous, and a difference needs the frame before it.
     let turn = Promise.resolve();
     socket.onopen = () => {
-      this.#acked = 0;
       this.#listener.state(true);
     };
     socket.onmessage = (event) => {
@@ -131,14 +132,17 @@ export class Link {
   }
 
   /**
-   * Tells the stage what was painted, not too often.
+   * Tells the stage what was painted: not too often, but always in the end, since the stage
+   * waits for it before it sends more.
    * @param {number} number
    */
   painted(number) {
-    const now = performance.now();
-    if (number === this.#acked || now - this.#ackedAt < ACK_EVERY) return;
-    this.#acked = number;
-    this.#ackedAt = now;
-    this.send({ type: "ack", frame: number });
+    this.#painted = number;
+    if (this.#ackTimer !== undefined) return;
+    this.#ackTimer = setTimeout(() => {
+      this.#ackTimer = undefined;
+      this.#ackedAt = performance.now();
+      this.send({ type: "ack", frame: this.#painted });
+    }, Math.max(0, ACK_EVERY - (performance.now() - this.#ackedAt)));
   }
 }

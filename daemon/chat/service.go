@@ -25,9 +25,10 @@ type Options struct {
 	Look *web.Look // nil where no pages are served
 	Log  *slog.Logger
 
-	Hold    time.Duration // how long a poll waits for news; 0 means 20 s. Each is up to a quarter shorter, by chance
-	Waiters int           // open polls and streams at most; 0 means 2,000
-	Posts   *web.Limiter  // nil means a burst of 10 and then one every 2 s for each client
+	Hold    time.Duration    // how long a poll waits for news; 0 means 20 s. Each is up to a quarter shorter, by chance
+	Waiters int              // open polls and streams at most; 0 means 2,000
+	Now     func() time.Time // for the time a message is sent; nil means time.Now
+	Posts   *web.Limiter     // nil means a burst of 10 and then one every 2 s for each client
 }
 
 // Service is the chat. It is safe for concurrent use.
@@ -37,6 +38,7 @@ type Service struct {
 	log    *slog.Logger
 	assets *web.Assets
 	hold   time.Duration
+	now    func() time.Time
 	posts  *web.Limiter
 	free   chan struct{} // one token for each waiter that may still come
 	done   chan struct{} // closed when the daemon stops: every poll is answered
@@ -68,7 +70,10 @@ func New(o Options) (*Service, error) {
 	if o.Posts == nil {
 		o.Posts = web.NewLimiter(2*time.Second, 10, 4096)
 	}
-	s := &Service{db: o.DB, look: o.Look, log: o.Log, hold: o.Hold, posts: o.Posts,
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	s := &Service{db: o.DB, look: o.Look, log: o.Log, hold: o.Hold, now: o.Now, posts: o.Posts,
 		free: make(chan struct{}, o.Waiters), done: make(chan struct{}),
 		rooms: map[string]*room{}, polls: map[string]chan struct{}{}}
 	ctx, cancel := context.WithTimeout(context.Background(), 15*time.Second)
@@ -317,7 +322,7 @@ func authorOf(token string) string {
 // Post appends a message and returns it once it is on the disk. The same author
 // and key give the same message, however often.
 func (s *Service) Post(ctx context.Context, name, token, key, who, text string) (Message, error) {
-	m := Message{Name: cleanLine(who), Text: cleanText(text), Key: key, Sent: time.Now().UTC(), author: authorOf(token)}
+	m := Message{Name: cleanLine(who), Text: cleanText(text), Key: key, Sent: s.now().UTC(), author: authorOf(token)}
 	switch {
 	case m.Text == "":
 		return m, &Failure{400, "the message is empty", "write something"}

@@ -1,0 +1,109 @@
+package chat
+
+import (
+	"context"
+	"sync"
+
+	"github.com/sierpi/sierpi/daemon/store"
+)
+
+// tailLen is how many of a room's newest changes are kept in memory, so that
+// those who wait are answered without a query each.
+const tailLen = 200
+
+// room is what the daemon keeps of a room in memory.
+type room struct {
+	name string
+
+	load sync.Mutex // one refresh at a time
+
+	mu    sync.Mutex
+	epoch string
+	from  int64     // tail holds everything after this version,
+	last  int64     // up to this one
+	tail  []Message // in the order of versions
+	wake  chan struct{}
+	here  map[string]int // names of those who wait, with the number of their polls
+}
+
+func newRoom(name string) *room {
+	return &room{name: name, wake: make(chan struct{}), here: map[string]int{}}
+}
+
+// after returns what is newer than a cursor and the channel that closes when
+// there is more. ok is false when memory does not reach back that far.
+func (r *room) after(c cursor) (ms []Message, last int64, wake <-chan struct{}, ok bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if c.epoch != r.epoch || c.version < r.from || c.version > r.last {
+		return nil, r.last, r.wake, false
+	}
+	i := len(r.tail)
+	for i > 0 && r.tail[i-1].version > c.version {
+		i--
+	}
+	return r.tail[i:len(r.tail):len(r.tail)], r.last, r.wake, true
+}
+
+// refresh reads what is new from the database and wakes those who wait.
+func (r *room) refresh(ctx context.Context, db *store.DB) error {
+	r.load.Lock()
+	defer r.load.Unlock()
+	r.mu.Lock()
+	epoch, last := r.epoch, r.last
+	r.mu.Unlock()
+	var state roomState
+	var news []Message
+	err := db.View(ctx, func(tx *store.Tx) (err error) {
+		if state, err = readRoom(ctx, tx, r.name); err != nil {
+			return err
+		}
+		if state.epoch == epoch && state.last == last {
+			return nil
+		}
+		from := last
+		if state.epoch != epoch || state.last < last || state.last-last > tailLen || state.floor > last {
+			from = max(state.last-tailLen, state.floor)
+		}
+		epoch, last = state.epoch, from
+		news, err = since(ctx, tx, r.name, from, tailLen+1)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if state.epoch == r.epoch && state.last == r.last {
+		return nil
+	}
+	if epoch != r.epoch || last != r.last {
+		r.epoch, r.from, r.tail = epoch, last, nil
+	}
+	// A new slice: answers under way still read the old one.
+	tail := make([]Message, 0, len(r.tail)+len(news))
+	tail = append(append(tail, r.tail...), news...)
+	if cut := len(tail) - tailLen; cut > 0 {
+		r.from = tail[cut-1].version
+		tail = tail[cut:]
+	}
+	r.tail, r.last = tail, state.last
+	close(r.wake)
+	r.wake = make(chan struct{})
+	return nil
+}
+
+// enter and leave keep the list of who is here.
+func (r *room) enter(name string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.here[name]++
+}
+
+func (r *room) leave(name string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.here[name]--; r.here[name] <= 0 {
+		delete(r.here, name)
+	}
+}

@@ -1,0 +1,58 @@
+package chat
+
+import (
+	"context"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
+
+	"github.com/sierpi/sierpi/daemon/store"
+	"github.com/sierpi/sierpi/system/systemtest"
+)
+
+// TestTabs: two tabs of one browser talk to each other and share one poll; what
+// another says arrives in both.
+func TestTabs(t *testing.T) {
+	d := start(t, store.Options{Dir: t.TempDir()}, Options{})
+	opts := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(systemtest.Tool(t, "chromium", "chromium")),
+		chromedp.DisableGPU, chromedp.UserDataDir(t.TempDir()), chromedp.WindowSize(1280, 800))
+	if os.Geteuid() == 0 {
+		opts = append(opts, chromedp.NoSandbox)
+	}
+	ctx, stop := chromedp.NewExecAllocator(t.Context(), opts...)
+	defer stop()
+	one, cancel := chromedp.NewContext(ctx)
+	defer cancel()
+	void := func(ctx context.Context, what string, a chromedp.Action[chromedp.Void]) {
+		t.Helper()
+		ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+		defer cancel()
+		if _, err := chromedp.Run(ctx, a); err != nil {
+			t.Fatalf("%s: %v", what, err)
+		}
+	}
+	if _, err := chromedp.Run(one, chromedp.Navigate(d.url+"/chat")); err != nil {
+		t.Fatal(err)
+	}
+	two, cancel := chromedp.NewContext(one)
+	defer cancel()
+	if _, err := chromedp.Run(two, chromedp.Navigate(d.url+"/chat")); err != nil {
+		t.Fatal(err)
+	}
+	d.waitFor(t, 1)
+	d.say(t, Lobby, "bob", "1", "from outside")
+	void(one, "the first tab", chromedp.WaitVisible("#m1"))
+	void(two, "the second tab", chromedp.WaitVisible("#m1"))
+	void(two, "writing", chromedp.SendKeys("#text", "from the second tab"))
+	void(two, "sending", chromedp.KeyEvent(kb.Enter))
+	void(two, "the second tab", chromedp.WaitVisible("#m2.mine"))
+	void(one, "the first tab", chromedp.WaitVisible("#m2.mine"))
+	d.waitFor(t, 1)
+	n, err := chromedp.Run(two, chromedp.Evaluate[int](`document.querySelectorAll(".message").length`))
+	if err != nil || n != 2 {
+		t.Errorf("%d messages in the second tab, %v", n, err)
+	}
+}

@@ -53,3 +53,11 @@ func (r Root) Glob(pattern string) []string {
 	}
 	return matches
 }
+
+// Lstat describes a file of the machine without following a symbolic link at
+// its end: a unit's link counts also when what it points to is elsewhere.
+func (r Root) Lstat(path string) (fs.FileInfo, error) { return os.Lstat(r.Path(path)) }
+
+// Readlink reads a symbolic link of the machine; the target is as it stands
+// there, without the root.
+func (r Root) Readlink(path string) (string, error) { return os.Readlink(r.Path(path)) }

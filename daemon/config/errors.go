@@ -10,7 +10,7 @@ import (
 type Error struct {
 	File         string
 	Line, Column int    // from 1, the column in characters; 0 when the file itself is the trouble
-	Table        string // "feed"; empty when the file cannot be read or parsed, which concerns every table
+	Table        string // "feed"; empty when the file cannot be read or parsed, which concerns every table; "?" for a table that does not exist
 	Key          string // the key in full, "feed.source[2].url"
 	Problem      string // what was found
 	Allowed      string // what is allowed, or what to do

@@ -145,6 +145,10 @@ func (l *loader) report(at position, path, problem, allowed string) {
 func (l *loader) decode(file string, doc []byte) {
 	// Windows editors, which owners use on the boot partition, prefix a mark.
 	doc = bytes.TrimPrefix(doc, []byte("\xef\xbb\xbf"))
+	if bytes.HasPrefix(doc, []byte("\xff\xfe")) || bytes.HasPrefix(doc, []byte("\xfe\xff")) {
+		l.errs = append(l.errs, &Error{File: file, Line: 1, Column: 1, Problem: "the file is written in UTF-16", Allowed: "save it as UTF-8 (in Notepad: Save as, Encoding)"})
+		return
+	}
 	// The library settles what is TOML (syntax, duplicate keys); the values are
 	// then set by us, because its decoder stops at the first wrong one and knows
 	// no ranges.

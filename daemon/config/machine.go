@@ -1,19 +1,84 @@
 package config
 
+import (
+	"fmt"
+	"strconv"
+	"strings"
+)
+
 // Zram is the [zram] table.
 type Zram struct {
-	Enabled    bool     `toml:"enabled"`
-	Devices    string   `toml:"devices"`   // a number, or "per-cpu"
-	Size       string   `toml:"size"`      // total: bytes, "512MiB", "50%", "min(ram/2, 4GiB)"
-	Algorithm  []string `toml:"algorithm"` // in order of preference; the first the kernel offers wins
-	Priority   int      `toml:"priority"`  // swap priority, 0 to 32767
-	MemLimit   string   `toml:"mem-limit"` // like size; empty: none
-	Discard    bool     `toml:"discard"`
-	Swappiness int      `toml:"swappiness"` // vm.swappiness while our swap is on
+	Enabled   bool     `toml:"enabled"`
+	Devices   string   `toml:"devices"`   // a number, or "per-cpu" as kernels before 3.15 needed
+	Size      string   `toml:"size"`      // of all devices together, see ParseSize; at most 200 % of RAM
+	Algorithm []string `toml:"algorithm"` // in order of preference; the first the kernel offers wins
+	Priority  int      `toml:"priority" allow:"0..32767"`
+	MemLimit  string   `toml:"mem-limit"` // RAM that all devices together may take, like size; empty: no limit
+	Discard   bool     `toml:"discard"`   // tell the device at once which pages swap no longer needs
+
+	Recompress []string `toml:"recompress"` // algorithms for a second pass, where the kernel has it
+	Writeback  string   `toml:"writeback"`  // a block device for what does not compress, where the kernel has it; empty: none
+
+	// Settings of the kernel while our swap is on; -1 leaves one alone.
+	Swappiness           int `toml:"swappiness" allow:"-1..200"`
+	PageCluster          int `toml:"page-cluster" allow:"-1..10"`
+	WatermarkBoostFactor int `toml:"watermark-boost-factor" allow:"-1..100000"`
+	WatermarkScaleFactor int `toml:"watermark-scale-factor" allow:"-1..1000"`
 }
 
 func defaultZram() Zram {
-	return Zram{Enabled: true, Devices: "1", Size: "50%", Algorithm: []string{"zstd", "lz4", "lzo-rle"}, Priority: 100, Discard: true, Swappiness: 180}
+	return Zram{
+		Enabled: true, Devices: "1", Size: "50%", Algorithm: []string{"zstd", "lz4", "lzo-rle", "lzo"}, Priority: 100, Discard: true,
+		// What the kernel's and the distributions' guides advise for swap in RAM:
+		// swapping costs microseconds, reading ahead gains nothing.
+		Swappiness: 180, PageCluster: 0, WatermarkBoostFactor: 0, WatermarkScaleFactor: 125,
+	}
+}
+
+// maxZramDevices is what a kernel's 32 swap areas leave besides others.
+const maxZramDevices = 24
+
+// DeviceCount is the number of devices on a machine with that many processors.
+func (z Zram) DeviceCount(processors int) (int, error) {
+	if z.Devices == "per-cpu" {
+		return min(max(processors, 1), maxZramDevices), nil
+	}
+	n, err := strconv.Atoi(z.Devices)
+	if err != nil || n < 1 || n > maxZramDevices {
+		return 0, fmt.Errorf("%q is not a number of devices; write \"1\" to \"%d\", or \"per-cpu\"", z.Devices, maxZramDevices)
+	}
+	return n, nil
+}
+
+// check is called by the loader with each mistake that types and ranges miss.
+func (z Zram) check(bad func(key, found, allowed string)) {
+	if _, err := z.DeviceCount(1); err != nil {
+		bad("devices", fmt.Sprintf("found the string %q", z.Devices), fmt.Sprintf("write \"1\" to \"%d\", or \"per-cpu\"", maxZramDevices))
+	}
+	if _, err := ParseSize(z.Size); err != nil {
+		bad("size", fmt.Sprintf("found the string %q", z.Size), sizeHelp)
+	}
+	if _, err := ParseSize(z.MemLimit); err != nil && z.MemLimit != "" {
+		bad("mem-limit", fmt.Sprintf("found the string %q", z.MemLimit), sizeHelp+", or nothing for no limit")
+	}
+	if len(z.Algorithm) == 0 {
+		bad("algorithm", "found an empty list", `name at least one, for example ["zstd", "lz4", "lzo-rle"]`)
+	}
+	for key, list := range map[string][]string{"algorithm": z.Algorithm, "recompress": z.Recompress} {
+		for i, a := range list {
+			if !isName(a) {
+				bad(fmt.Sprintf("%s[%d]", key, i), fmt.Sprintf("found the string %q", a), "name an algorithm of the kernel, for example \"zstd\", \"lz4\" or \"lzo-rle\"")
+			}
+		}
+	}
+	if z.Writeback != "" && !strings.HasPrefix(z.Writeback, "/dev/") {
+		bad("writeback", fmt.Sprintf("found the string %q", z.Writeback), "name a block device below /dev, for example \"/dev/sda2\"")
+	}
+}
+
+// isName holds what is written into sysfs to letters, digits, dash and underscore.
+func isName(s string) bool {
+	return s != "" && len(s) <= 64 && strings.Trim(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_") == ""
 }
 
 // Serial is the [serial] table.
@@ -32,33 +97,40 @@ func defaultSerial() Serial {
 
 // Power is the [power] table.
 type Power struct {
-	Source      string  `toml:"source"`       // "auto", "hwmon", "ina219", "pmic", "model", "off"
-	SupplyLimit float64 `toml:"supply-limit"` // amperes the supply can give; 0: unknown
+	Source      string        `toml:"source" allow:"auto|hwmon|i2c|pmic|power_supply|model|off"`
+	SupplyLimit float64       `toml:"supply-limit" allow:"0..20"` // amperes the supply can give at 5 V; 0: unknown
+	Sensors     []PowerSensor `toml:"sensor"`                     // [[power.sensor]]: chips on I2C that the kernel does not drive
+}
+
+// PowerSensor is one [[power.sensor]].
+type PowerSensor struct {
+	Chip        string  `toml:"chip" allow:"ina219|ina226|ina3221"`
+	Bus         int     `toml:"bus" allow:"0..255"`       // N of /dev/i2c-N; on the header it is 1
+	Address     int     `toml:"address" allow:"3..119"`   // 0x40 as the boards come
+	Shunt       float64 `toml:"shunt" allow:"0..10"`      // ohms: 0.1 on most boards, 0.01 on some
+	Calibration float64 `toml:"calibration" allow:"0..2"` // factor on the current, found with a meter; 0: none
+	Rail        string  `toml:"rail"`                     // what it measures, "input"
 }
 
 func defaultPower() Power { return Power{Source: "auto"} }
+
+func (p Power) check(bad func(key, found, allowed string)) {
+	for i, s := range p.Sensors {
+		key := func(name string) string { return fmt.Sprintf("sensor[%d].%s", i, name) }
+		if s.Chip == "" {
+			bad(key("chip"), "is missing", `write one of "ina219", "ina226", "ina3221"`)
+		}
+		if s.Address == 0 {
+			bad(key("address"), "is missing", "write its I2C address, for example 0x40")
+		}
+		if s.Shunt <= 0 {
+			bad(key("shunt"), "is missing", "write the shunt's resistance in ohms, for example 0.1 (the resistor says R100)")
+		}
+	}
+}
 
 // GPIO is the [gpio] table; pins are BCM numbers, 0: not connected.
 type GPIO struct {
 	Button int `toml:"button"`
 	LED    int `toml:"led"`
-}
-
-// FirstBoot is the [firstboot] table, read once from the boot partition.
-type FirstBoot struct {
-	Hostname     string   `toml:"hostname"`
-	User         string   `toml:"user"`
-	PasswordHash string   `toml:"password-hash" secret:"true"` // crypt(3)
-	SSHKeys      []string `toml:"ssh-keys"`
-	WiFi         WiFi     `toml:"wifi"`
-	Locale       string   `toml:"locale"`
-	Timezone     string   `toml:"timezone"`
-	SSH          bool     `toml:"ssh"`
-}
-
-// WiFi is the [firstboot.wifi] table.
-type WiFi struct {
-	SSID     string `toml:"ssid"`
-	Password string `toml:"password" secret:"true"`
-	Country  string `toml:"country"`
 }

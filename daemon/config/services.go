@@ -34,16 +34,26 @@ func (f Feed) check(bad func(key, found, allowed string)) {
 		} else {
 			seen[s.Name] = i
 		}
-		if s.URL == "" {
-			bad(at+".url", "no address", "write the feed's address, such as \"https://example.org/releases.atom\"")
-		} else if u, err := url.Parse(s.URL); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" {
-			bad(at+".url", fmt.Sprintf("found %q", s.URL), "write an http:// or https:// address, such as \"https://example.org/releases.atom\"")
-		} else if u.User != nil {
-			// It would stand in logs, pages and errors.
-			bad(at+".url", "the address carries a user name or password", "feeds are fetched without one: leave it away")
-		}
+		checkAddress(s.URL, "https://example.org/releases.atom", func(found, allowed string) { bad(at+".url", found, allowed) })
 	}
-	for i, h := range f.AllowPrivate {
+	checkPrivate(f.AllowPrivate, bad)
+}
+
+// checkAddress minds an address that is fetched.
+func checkAddress(address, example string, bad func(found, allowed string)) {
+	if address == "" {
+		bad("no address", fmt.Sprintf("write the address, such as %q", example))
+	} else if u, err := url.Parse(address); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" {
+		bad(fmt.Sprintf("found %q", address), fmt.Sprintf("write an http:// or https:// address, such as %q", example))
+	} else if u.User != nil {
+		// It would stand in logs, pages and errors.
+		bad("the address carries a user name or password", "it is fetched without one: leave it away")
+	}
+}
+
+// checkPrivate minds an allow-private list.
+func checkPrivate(hosts []string, bad func(key, found, allowed string)) {
+	for i, h := range hosts {
 		_, notAddr := netip.ParseAddr(h)
 		_, notNet := netip.ParsePrefix(h)
 		if notAddr != nil && notNet != nil && !isHostname(h) {
@@ -53,7 +63,24 @@ func (f Feed) check(bad func(key, found, allowed string)) {
 }
 
 // Quotes is the [quotes] table.
-type Quotes struct{}
+type Quotes struct {
+	Pages        []QuotesPage `toml:"page"`          // [[quotes.page]]: where quotes are collected, once an hour
+	AllowPrivate []string     `toml:"allow-private"` // hosts on private networks that may be collected from
+}
+
+// QuotesPage is one [[quotes.page]].
+type QuotesPage struct {
+	Name     string `toml:"name"`     // kept with its quotes as their source; empty: the host
+	URL      string `toml:"url"`      // of the page
+	Selector string `toml:"selector"` // CSS, of the elements that hold a quote each; empty: a footer's blockquote
+}
+
+func (q Quotes) check(bad func(key, found, allowed string)) {
+	for i, p := range q.Pages {
+		checkAddress(p.URL, "https://example.org/", func(found, allowed string) { bad(fmt.Sprintf("page[%d].url", i), found, allowed) })
+	}
+	checkPrivate(q.AllowPrivate, bad)
+}
 
 // Cache is the [cache] table.
 type Cache struct {

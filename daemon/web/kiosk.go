@@ -72,3 +72,7 @@ func (k *KioskDoor) Routes(look *Look) []Route {
 		http.Redirect(w, r, "/kiosk", http.StatusSeeOther)
 	})}}
 }
+
+// SignInPath is the address on this host that makes a browser the kiosk. It holds
+// the token: it may be shown to who started the daemon, and logged nowhere.
+func (k *KioskDoor) SignInPath() string { return KioskSignIn + "?token=" + k.token }

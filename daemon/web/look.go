@@ -26,7 +26,7 @@
 //	class="stats" > class="stat" (<b>4.2 W</b><span>power</span>)   figures
 //	class="list" > li (<a>, <p class="meta">)                 headlines, messages
 //	<figure class="quote"><blockquote>…<figcaption>…          a quote
-//	<div class="table-wrap"><table>…                          a table that scrolls by itself on a phone; td class="num"
+//	<div class="table-wrap"><table>…                          a table that scrolls by itself on a phone; td class="num"; table class="rows": a block a row there
 //	<dl class="facts"><dt>…<dd>…                              names and values
 //	class="badge [ok|warn|bad|info]"                          a word of state, never by colour alone
 //	<p class="notice [ok|warn|bad|info]" role="status">       something to say; role="alert" for bad
@@ -36,6 +36,7 @@
 //	class="button [primary|danger|quiet]"                     buttons, also on <a>; a bare <button> is one
 //	{{pagination .URL .Page .Pages}}                          page numbers; the parameter is "page"
 //	<progress>, <meter>                                       dressed
+//	<details><summary>…                                       what few want to see
 //	<div class="drop">                                        a drop zone for files
 //	class="meta" | "muted" | "mono" | "num" | "visually-hidden"   small print; quiet; typewriter; figures aligned; for screen readers
 //	{{icon "feed"}}                                           see Icons for the names
@@ -130,8 +131,17 @@ func NewLook(o LookOptions) (*Look, error) {
 	return l, nil
 }
 
-// Routes are the look's own files.
-func (l *Look) Routes() []Route { return []Route{l.assets.Route(l)} }
+// Routes are the look's own files, and the icon under the name by which browsers
+// ask for it beside a picture or a page without a layout.
+func (l *Look) Routes() []Route {
+	icon := l.assets.URL("logo.svg")
+	return []Route{
+		l.assets.Route(l),
+		{Method: "GET", Pattern: "/favicon.ico", Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, icon, http.StatusFound)
+		})},
+	}
+}
 
 // Funcs are the template functions that pages may use:
 //

@@ -148,6 +148,7 @@ func (d *OwnerDoor) Identify(r *http.Request) Role {
 // Routes are the sign-in page and what its forms send to.
 func (d *OwnerDoor) Routes(look *Look) []Route {
 	return []Route{
+		{Method: "GET", Pattern: "/owner", Handler: http.RedirectHandler("/owner/login", http.StatusFound)}, // as one types it
 		{Method: "GET", Pattern: "/owner/login", Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			look.signIn(w, r, http.StatusOK, localPath(r.URL.Query().Get("next")), "")
 		})},
@@ -168,7 +169,7 @@ func (d *OwnerDoor) signIn(look *Look, w http.ResponseWriter, r *http.Request) {
 	}
 	if !d.opens(r.PostFormValue("secret")) {
 		d.log.Warn("a sign-in as owner was refused", "client", r.RemoteAddr)
-		look.signIn(w, r, http.StatusUnauthorized, next, "That is not the secret. It was shown once when sierpi first started; `sierpi owner reset-secret` makes a new one.")
+		look.signIn(w, r, http.StatusUnauthorized, next, "That is not the secret.")
 		return
 	}
 	id, err := d.open()

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -46,10 +47,13 @@ func InheritedSockets() (Sockets, error) {
 }
 
 // Listen gives systemd's listeners of that name, or, when there are none, opens
-// addr ("127.0.0.1:8080").
+// addr ("127.0.0.1:8080"). Nothing is opened for an empty addr.
 func (s Sockets) Listen(ctx context.Context, name, addr string) ([]net.Listener, error) {
 	if ls := s[name]; len(ls) > 0 {
 		return ls, nil
+	}
+	if addr == "" {
+		return nil, nil // to net.Listen it would mean any port on every address
 	}
 	var lc net.ListenConfig
 	l, err := lc.Listen(ctx, "tcp", addr)
@@ -79,12 +83,14 @@ type Server struct {
 	opt  ServerOptions
 	busy atomic.Int64 // handlers running, hijacked connections included
 	idle chan struct{}
+
+	readHeader, grace time.Duration // readHeaderTimeout and grace but in tests
 }
 
 // NewServer makes a server of listeners that are open already, so that a client
 // who comes before Run waits instead of being refused.
 func NewServer(o ServerOptions) *Server {
-	return &Server{opt: o, idle: make(chan struct{}, 1)}
+	return &Server{opt: o, idle: make(chan struct{}, 1), readHeader: readHeaderTimeout, grace: grace}
 }
 
 // String names the task.
@@ -113,11 +119,27 @@ func (s *Server) Run(ctx context.Context) error {
 	base = context.WithValue(base, stoppingKey{}, ctx)
 	srv := &http.Server{
 		Handler:           http.HandlerFunc(s.count),
-		ReadHeaderTimeout: readHeaderTimeout, ReadTimeout: readTimeout,
+		ReadHeaderTimeout: s.readHeader, ReadTimeout: readTimeout,
 		WriteTimeout: writeTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
 		BaseContext: func(net.Listener) context.Context { return base },
 		ErrorLog:    slog.NewLogLogger(s.opt.Log.Handler(), slog.LevelDebug),
 	}
+	// Browsers open connections in reserve. Shutdown gives one that has sent nothing
+	// yet five seconds; nothing is lost by closing it.
+	var unused sync.Map
+	srv.ConnState = func(c net.Conn, state http.ConnState) {
+		if state == http.StateNew {
+			unused.Store(c, nil)
+		} else {
+			unused.Delete(c)
+		}
+	}
+	srv.RegisterOnShutdown(func() {
+		unused.Range(func(c, _ any) bool {
+			_ = c.(net.Conn).Close()
+			return true
+		})
+	})
 	failed := make(chan error, len(s.opt.Listeners))
 	for _, l := range s.opt.Listeners {
 		go func() { failed <- srv.Serve(l) }()
@@ -130,7 +152,7 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	// Serve returns as soon as Shutdown begins; Shutdown itself knows the end,
 	// but not of hijacked connections (WebSockets): those are counted.
-	end, stop := context.WithTimeout(context.WithoutCancel(ctx), grace)
+	end, stop := context.WithTimeout(context.WithoutCancel(ctx), s.grace)
 	defer stop()
 	if e := srv.Shutdown(end); e == nil {
 		s.wait(end)
@@ -138,7 +160,7 @@ func (s *Server) Run(ctx context.Context) error {
 	cancel()
 	_ = srv.Close()
 	if s.busy.Load() > 0 {
-		last, stop := context.WithTimeout(context.WithoutCancel(ctx), grace/8)
+		last, stop := context.WithTimeout(context.WithoutCancel(ctx), s.grace/8)
 		defer stop()
 		s.wait(last)
 	}

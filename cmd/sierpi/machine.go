@@ -1,0 +1,181 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sierpi/sierpi/system/serial"
+	"github.com/sierpi/sierpi/system/zram"
+)
+
+// What root's commands note about what they changed lies apart from the daemon's
+// folders: what the daemon's user can write must not steer them.
+const (
+	systemRun   = "/run/sierpi-system"     // gone after a boot
+	systemState = "/var/lib/sierpi-system" // lasts
+)
+
+// plan is what a part of the machine would do, or did.
+type plan interface {
+	fmt.Stringer
+	Empty() bool
+}
+
+// status is what a part of the machine is.
+type status interface {
+	WriteTo(w io.Writer) (int64, error)
+}
+
+// changer is a part of the machine that sierpi sets up and takes away again.
+type changer struct {
+	planApply  func(context.Context, places) (plan, error)
+	planOff    func(context.Context, places) (plan, error)
+	apply, off func(context.Context, places) (plan, error)
+	status     func(context.Context, places) (status, error)
+}
+
+// commands are apply, off and status of a changer.
+func (c changer) commands(name, what string) []*cobra.Command {
+	var where places
+	change := func(use, short string, dry, do func(context.Context, places) (plan, error)) *cobra.Command {
+		var dryRun, asJSON bool
+		cmd := &cobra.Command{
+			Use: use, Short: short,
+			Example: fmt.Sprintf("  sierpi %s %s --dry-run\n  sudo sierpi %s %s", name, use, name, use),
+			Args:    noArgs,
+			RunE: func(cmd *cobra.Command, _ []string) error {
+				if dryRun {
+					do = dry
+				}
+				p, err := do(cmd.Context(), where)
+				if err != nil {
+					return err
+				}
+				if asJSON {
+					return json.NewEncoder(cmd.OutOrStdout()).Encode(p)
+				}
+				_, err = fmt.Fprintln(cmd.OutOrStdout(), p)
+				return err
+			},
+		}
+		where.addConfig(cmd)
+		where.addRoot(cmd)
+		cmd.Flags().BoolVarP(&dryRun, "dry-run", "n", false, "print the plan and change nothing")
+		cmd.Flags().BoolVar(&asJSON, "json", false, "print the plan as JSON")
+		return cmd
+	}
+	return []*cobra.Command{
+		change("apply", "Bring "+what+" to the config; a second run changes nothing", c.planApply, c.apply),
+		change("off", "Take away what apply made, and nothing else", c.planOff, c.off),
+		c.statusCommand(name, what, &where),
+	}
+}
+
+func (c changer) statusCommand(name, what string, where *places) *cobra.Command {
+	var asJSON, watch bool
+	var every time.Duration
+	cmd := &cobra.Command{
+		Use: "status", Short: "Show " + what + " as it is",
+		Example: fmt.Sprintf("  sierpi %s status\n  sierpi %s status --watch\n  sierpi %s status --json", name, name, name),
+		Args:    noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			for {
+				s, err := c.status(cmd.Context(), *where)
+				if err != nil {
+					return err
+				}
+				if asJSON {
+					err = json.NewEncoder(cmd.OutOrStdout()).Encode(s)
+				} else {
+					_, err = s.WriteTo(cmd.OutOrStdout())
+				}
+				if err != nil || !watch || pause(cmd.Context(), every) != nil {
+					return err
+				}
+				if !asJSON {
+					fmt.Fprintln(cmd.OutOrStdout())
+				}
+			}
+		},
+	}
+	where.addConfig(cmd)
+	where.addRoot(cmd)
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON, one object each time")
+	cmd.Flags().BoolVarP(&watch, "watch", "w", false, "print again until interrupted")
+	cmd.Flags().DurationVar(&every, "every", 2*time.Second, "with --watch, how often")
+	return cmd
+}
+
+func zramCommand() *cobra.Command {
+	manager := func(p places) zram.Manager { return zram.Manager{Root: p.machine(), RunDir: systemRun} }
+	c := changer{
+		planApply: func(_ context.Context, p places) (plan, error) {
+			cfg, err := p.load("zram")
+			if err != nil {
+				return nil, err
+			}
+			return manager(p).PlanApply(cfg.Zram)
+		},
+		apply: func(ctx context.Context, p places) (plan, error) {
+			cfg, err := p.load("zram")
+			if err != nil {
+				return nil, err
+			}
+			return manager(p).Apply(ctx, cfg.Zram)
+		},
+		planOff: func(_ context.Context, p places) (plan, error) { return manager(p).PlanOff() },
+		off:     func(ctx context.Context, p places) (plan, error) { return manager(p).Off(ctx) },
+		status:  func(_ context.Context, p places) (status, error) { return manager(p).Status() },
+	}
+	return group(&cobra.Command{
+		Use:   "zram",
+		Short: "Set up compressed swap in RAM, take it away, show what it saves",
+		Long: `Set up swap in zram as the [zram] table of the config says, take it away, or show
+what it saves. Only devices that sierpi made are touched; the others are named with
+their owner.`,
+		Example: "  sudo sierpi zram apply\n  sierpi zram status --watch",
+	}, c.commands("zram", "zram swap")...)
+}
+
+func serialCommand() *cobra.Command {
+	manager := func(p places) serial.Manager { return serial.Manager{Root: p.machine(), StateDir: systemState} }
+	c := changer{
+		planApply: func(_ context.Context, p places) (plan, error) {
+			cfg, err := p.load("serial")
+			if err != nil {
+				return nil, err
+			}
+			return manager(p).PlanApply(cfg.Serial)
+		},
+		apply: func(ctx context.Context, p places) (plan, error) {
+			cfg, err := p.load("serial")
+			if err != nil {
+				return nil, err
+			}
+			return manager(p).Apply(ctx, cfg.Serial)
+		},
+		planOff: func(_ context.Context, p places) (plan, error) { return manager(p).PlanOff() },
+		off:     func(ctx context.Context, p places) (plan, error) { return manager(p).Off(ctx) },
+		status: func(ctx context.Context, p places) (status, error) {
+			cfg, err := p.load("serial")
+			if err != nil {
+				return nil, err
+			}
+			return manager(p).Status(ctx, cfg.Serial.Device)
+		},
+	}
+	return group(&cobra.Command{
+		Use:   "serial",
+		Short: "Set up the login on the serial line, take it away, show it",
+		Long: `Set up the kernel's console and a login on the serial line as the [serial] table of
+the config says: cmdline.txt and config.txt of a Raspberry Pi, GRUB on a PC, and the
+getty. Every byte that is not sierpi's stays; "off" takes away exactly what "apply"
+added.`,
+		Example: "  sierpi serial apply --dry-run\n  sudo sierpi serial apply\n  sierpi serial status",
+	}, c.commands("serial", "the login on the serial line")...)
+}

@@ -1,0 +1,268 @@
+// Package daemon wires the parts of sierpi together: it builds each part with
+// explicit constructors, runs them as tasks, lists every route in one table and
+// answers for their health. It holds no logic of its own beyond that.
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"time"
+
+	sdnotify "github.com/coreos/go-systemd/v22/daemon"
+	"github.com/godbus/dbus/v5"
+
+	"github.com/sierpi/sierpi/daemon/cache"
+	"github.com/sierpi/sierpi/daemon/config"
+	"github.com/sierpi/sierpi/daemon/feed"
+	"github.com/sierpi/sierpi/daemon/metrics"
+	"github.com/sierpi/sierpi/daemon/quotes"
+	"github.com/sierpi/sierpi/daemon/store"
+	"github.com/sierpi/sierpi/daemon/web"
+	"github.com/sierpi/sierpi/display"
+	"github.com/sierpi/sierpi/system"
+)
+
+// Options are what a daemon is started with.
+type Options struct {
+	Config  config.Config
+	Notice  string      // what is wrong with the config, to be shown on the wall; empty: nothing
+	State   string      // folder for what must last; made if it is not there
+	Runtime string      // folder for what must not
+	Root    system.Root // where /sys, /proc and /boot are
+	Sockets web.Sockets // from systemd; nil: none
+	Version string
+	Log     *slog.Logger
+	Out     io.Writer // where the addresses and, once, the owner's secret are printed
+
+	// Terminal says that Out is read by whoever started the daemon and kept
+	// nowhere: the wall's token may be printed there.
+	Terminal bool
+}
+
+// Run builds the daemon, runs it until ctx ends, and returns when every part has
+// ended. Whatever keeps it from starting is one error that says what to do.
+func Run(ctx context.Context, o Options) (err error) {
+	if err := writable(o.State); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(o.Runtime, 0o750); err != nil {
+		return fmt.Errorf("making the runtime folder: %w; name one in $XDG_RUNTIME_DIR", err)
+	}
+	hostname, err := os.Hostname()
+	if err != nil {
+		hostname = "sierpi"
+	}
+
+	// What services stand on.
+	pageListeners, err := o.Sockets.Listen(ctx, "http", o.Config.Web.Listen)
+	if err != nil {
+		return err
+	}
+	defer closeAll(pageListeners)
+	metricListeners, err := o.Sockets.Listen(ctx, "metrics", o.Config.Web.MetricsListen)
+	if err != nil {
+		return err
+	}
+	defer closeAll(metricListeners)
+	db, err := store.Open(ctx, store.Options{Dir: o.State, DSN: o.Config.Store.DSN, Log: o.Log})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	look, err := web.NewLook(web.LookOptions{Name: hostname, Version: o.Version, Nav: navigation(), Log: o.Log})
+	if err != nil {
+		return fmt.Errorf("preparing the pages' look: %w", err)
+	}
+	owner, secret, err := web.OpenOwnerDoor(o.State, o.Log)
+	if err != nil {
+		return err
+	}
+	kiosk, err := web.OpenKioskDoor(o.Runtime)
+	if err != nil {
+		return err
+	}
+
+	// The services, the machine and the stage.
+	copies, err := cache.Open(cache.Options{Dir: filepath.Join(o.State, "cache"), Memcached: o.Config.Cache.Memcached, Logger: o.Log})
+	if err != nil {
+		return err
+	}
+	news, err := feed.New(feed.Options{
+		Sources:      feedSources(o.Config.Feed),
+		Interval:     time.Duration(o.Config.Feed.Interval),
+		AllowPrivate: o.Config.Feed.AllowPrivate,
+		Cache:        copies,
+		Look:         look,
+		Logger:       o.Log,
+	})
+	if err != nil {
+		return fmt.Errorf("preparing the feeds: %w", err)
+	}
+	sayings, err := quotes.New(quotes.Options{
+		DB: db, Look: look, Log: o.Log,
+		Pages: quotePages(o.Config.Quotes), AllowPrivate: o.Config.Quotes.AllowPrivate,
+	})
+	if err != nil {
+		return fmt.Errorf("preparing the quotes: %w", err)
+	}
+	thisMachine := newMachine(ctx, o.Root, o.Config, o.State, o.Log)
+	defer func() { err = errors.Join(err, thisMachine.close()) }()
+	atAGlance := cards{thisMachine, sayings, news, o.Notice}
+	stage, err := display.New(display.Options{
+		Width:           o.Config.Display.Width,
+		Height:          o.Config.Display.Height,
+		FramesPerSecond: o.Config.Display.FramesPerSecond,
+		Scenes:          o.Config.Display.Scenes,
+		Dwell:           time.Duration(o.Config.Display.Dwell),
+		Fade:            time.Duration(o.Config.Display.Fade),
+		Logger:          o.Log,
+		RateLimit:       frameRate,
+		Cards:           atAGlance.now,
+	})
+	if err != nil {
+		return fmt.Errorf("preparing the stage: %w", err)
+	}
+
+	// How they all are, and what they count.
+	health := NewHealth(
+		Check{"pages", true, answers(pageListeners)},
+		Check{"store", true, storeHealth(db)},
+		Check{"display", true, stageHealth(stage)},
+		Check{"feed", false, said(news.Health)},
+		Check{"quotes", false, said(sayings.Health)},
+		Check{"power", false, thisMachine.powerHealth},
+		Check{"temperature", false, thisMachine.temperatureHealth},
+		Check{"zram", false, thisMachine.zramHealth},
+		Check{"config", false, configHealth(o.Notice)},
+	)
+	figures := metrics.New(o.Log, o.Version,
+		thisMachine.figures, healthFigures(health), stageFigures(stage), serviceFigures(sayings))
+
+	// Who listens where.
+	var ready atomic.Bool
+	maker, err := newPageMaker()
+	if err != nil {
+		return fmt.Errorf("preparing the pages: %w", err)
+	}
+	table := routes(parts{maker, look, owner, kiosk, news, sayings, stage, atAGlance, health, &ready})
+	handler, err := web.NewRouter(table, web.RouterOptions{
+		Look: look, Hosts: web.NewHosts(hostname, o.Config.Web.Hosts...), Identities: []web.Identity{owner, kiosk}, Log: o.Log,
+	})
+	if err != nil {
+		return fmt.Errorf("building the table of routes: %w", err)
+	}
+	pages := web.NewServer(web.ServerOptions{Name: "pages", Listeners: pageListeners, Handler: handler, Log: o.Log})
+	scrapes := web.NewServer(web.ServerOptions{Name: "metrics", Listeners: metricListeners, Handler: metricsOnly(figures.Handler()), Log: o.Log})
+
+	greet(o, pageListeners, metricListeners, kiosk, secret)
+	tasks := append([]Task{
+		pages, scrapes, owner, news, sayings, stage,
+		&manager{health: health, status: statusLine(stage), log: o.Log},
+	}, thisMachine.tasks(stage.Skip, powerOff, ready.Load)...)
+	return runTasks(ctx, o.Log, func() {
+		ready.Store(true)
+		if _, err := sdnotify.SdNotify(false, sdnotify.SdNotifyReady); err != nil {
+			o.Log.Warn("systemd cannot be told that the daemon is ready", "err", err)
+		}
+	}, tasks...)
+}
+
+// writable makes the state folder and makes sure that it can be written.
+func writable(dir string) error {
+	hint := "; name a folder that this user can write with --state DIR"
+	if err := os.MkdirAll(dir, 0o750); err != nil {
+		return fmt.Errorf("making the state folder: %w%s", err, hint)
+	}
+	f, err := os.CreateTemp(dir, ".writable-*")
+	if err != nil {
+		return fmt.Errorf("writing to the state folder %s: %w%s", dir, err, hint)
+	}
+	return errors.Join(f.Close(), os.Remove(f.Name()))
+}
+
+func closeAll(listeners []net.Listener) {
+	for _, l := range listeners {
+		_ = l.Close() // the server has closed it already unless the start failed
+	}
+}
+
+// greet prints where the daemon is to be found and, the first time, the secret.
+func greet(o Options, pages, scrapes []net.Listener, kiosk *web.KioskDoor, secret string) {
+	for _, l := range pages {
+		fmt.Fprintf(o.Out, "pages    http://%s/\n", reachable(l.Addr()))
+		if o.Terminal {
+			fmt.Fprintf(o.Out, "wall     http://%s%s\n", reachable(l.Addr()), kiosk.SignInPath())
+		}
+	}
+	for _, l := range scrapes {
+		fmt.Fprintf(o.Out, "metrics  http://%s/metrics\n", reachable(l.Addr()))
+	}
+	fmt.Fprintf(o.Out, "state    %s\n", filepath.Clean(o.State))
+	if secret != "" {
+		fmt.Fprintf(o.Out, "owner    %s   (shown this once; it signs you in at /owner)\n", secret)
+	}
+}
+
+// reachable is a listener's address as a browser on this machine reaches it.
+func reachable(a net.Addr) string {
+	host, port, err := net.SplitHostPort(a.String())
+	if err != nil {
+		return a.String()
+	}
+	if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {
+		host = "localhost"
+	}
+	if port == "80" {
+		return host
+	}
+	return net.JoinHostPort(host, port)
+}
+
+// metricsOnly answers /metrics and nothing else.
+func metricsOnly(scrape http.Handler) http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", scrape)
+	return mux
+}
+
+// feedSources hands the config's feeds to the service.
+func feedSources(cfg config.Feed) []feed.Source {
+	var sources []feed.Source
+	for _, s := range cfg.Sources {
+		sources = append(sources, feed.Source{Name: s.Name, URL: s.URL})
+	}
+	return sources
+}
+
+// quotePages hands the config's pages to the collector.
+func quotePages(cfg config.Quotes) []quotes.CollectedPage {
+	var pages []quotes.CollectedPage
+	for _, p := range cfg.Pages {
+		pages = append(pages, quotes.CollectedPage{Name: p.Name, URL: p.URL, Selector: p.Selector})
+	}
+	return pages
+}
+
+// powerOff asks logind, which asks polkit; the daemon itself may do nothing.
+func powerOff(ctx context.Context) error {
+	bus, err := dbus.ConnectSystemBus(dbus.WithContext(ctx))
+	if err != nil {
+		return fmt.Errorf("reaching logind: %w", err)
+	}
+	defer bus.Close()
+	const interactive = false // nobody sits there to type a password
+	err = bus.Object("org.freedesktop.login1", "/org/freedesktop/login1").
+		CallWithContext(ctx, "org.freedesktop.login1.Manager.PowerOff", 0, interactive).Err
+	if err != nil {
+		return fmt.Errorf("asking logind to power off: %w", err)
+	}
+	return nil
+}

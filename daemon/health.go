@@ -1,0 +1,135 @@
+package daemon
+
+import (
+	"context"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/sierpi/sierpi/daemon/web"
+)
+
+// State is how a part of the daemon is.
+type State string
+
+// The states of a part. Absent is not failed: the machine simply has none.
+const (
+	OK     State = "ok"
+	Absent State = "absent"
+	Stale  State = "stale"
+	Failed State = "failed"
+)
+
+// checkTimeout is how long a part may take to say how it is before it counts as
+// failed: a part that is deadlocked must not take /healthz down with it.
+const checkTimeout = 2 * time.Second
+
+// Check asks one part how it is.
+type Check struct {
+	Name     string
+	Required bool // the daemon is of no use while this part fails
+	Look     func(ctx context.Context) (state State, why string)
+}
+
+// Part is what a check found.
+type Part struct {
+	Name     string    `json:"name"`
+	State    State     `json:"state"`
+	Why      string    `json:"why,omitempty"`
+	Since    time.Time `json:"since"`    // when the part entered this state, by today's clock
+	Required bool      `json:"required"` // a failure of this part is a failure of the daemon
+}
+
+// Report is the whole of /healthz.
+type Report struct {
+	Status State  `json:"status"` // "failed" when a required part failed, else "ok"
+	Parts  []Part `json:"parts"`
+}
+
+// Health remembers since when each part has been as it is.
+type Health struct {
+	mu      sync.Mutex
+	checks  []Check
+	seen    map[string]entered
+	pending map[string]bool // checks that have not come back
+}
+
+type entered struct {
+	state State
+	at    time.Time // with its monotonic reading, so that a clock that jumps does not age it
+}
+
+// NewHealth makes the health of these parts, in the order they are shown.
+func NewHealth(checks ...Check) *Health {
+	return &Health{checks: checks, seen: map[string]entered{}, pending: map[string]bool{}}
+}
+
+// Report runs every check side by side and waits for at most checkTimeout.
+func (h *Health) Report(ctx context.Context) Report {
+	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
+	defer cancel()
+	parts := make([]Part, len(h.checks))
+	var looking sync.WaitGroup
+	for i, c := range h.checks {
+		looking.Go(func() {
+			state, why := h.look(ctx, c)
+			parts[i] = Part{Name: c.Name, State: state, Why: why, Required: c.Required}
+		})
+	}
+	looking.Wait()
+
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	now := time.Now()
+	report := Report{Status: OK, Parts: parts}
+	for i, p := range parts {
+		if h.seen[p.Name].state != p.State {
+			h.seen[p.Name] = entered{p.State, now}
+		}
+		parts[i].Since = now.Add(-now.Sub(h.seen[p.Name].at)).Round(0).UTC()
+		if p.Required && p.State == Failed {
+			report.Status = Failed
+		}
+	}
+	return report
+}
+
+// look runs one check, and leaves one that hangs behind without starting another.
+func (h *Health) look(ctx context.Context, c Check) (State, string) {
+	h.mu.Lock()
+	hangs := h.pending[c.Name]
+	h.pending[c.Name] = true
+	h.mu.Unlock()
+	if hangs {
+		return Failed, "does not answer"
+	}
+	type answer struct {
+		state State
+		why   string
+	}
+	done := make(chan answer, 1)
+	go func() {
+		state, why := c.Look(ctx)
+		h.mu.Lock()
+		delete(h.pending, c.Name)
+		h.mu.Unlock()
+		done <- answer{state, why}
+	}()
+	select {
+	case a := <-done:
+		return a.state, a.why
+	case <-ctx.Done():
+		return Failed, "does not answer"
+	}
+}
+
+// ServeHTTP answers /healthz: 503 only when a part that must work does not.
+func (h *Health) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	report := h.Report(r.Context())
+	status := http.StatusOK
+	if report.Status == Failed {
+		status = http.StatusServiceUnavailable
+	}
+	w.Header().Set("Cache-Control", "no-store")
+	web.JSON(w, status, report)
+}

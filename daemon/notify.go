@@ -1,0 +1,75 @@
+package daemon
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/coreos/go-systemd/v22/daemon"
+)
+
+// manager tells the service manager how the daemon is, and feeds its watchdog
+// while, and only while, every required part is well. Without a service manager
+// it does nothing at all.
+type manager struct {
+	health *Health
+	status func() string // one line for `systemctl status`
+	log    *slog.Logger
+}
+
+func (m *manager) String() string { return "systemd notifications" }
+
+// Run announces STATUS and feeds the watchdog at half its interval.
+func (m *manager) Run(ctx context.Context) error {
+	interval, err := daemon.SdWatchdogEnabled(false)
+	if err != nil {
+		m.log.Warn("the watchdog's interval cannot be read; it will not be fed", "err", err)
+	}
+	if !m.notify("STATUS=" + m.status()) {
+		<-ctx.Done() // nobody listens
+		return nil
+	}
+	every := interval / 2
+	if interval == 0 {
+		every = time.Minute
+	}
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			m.notify(daemon.SdNotifyStopping)
+			return nil
+		case <-tick.C:
+			m.beat(ctx, interval > 0)
+		}
+	}
+}
+
+// beat feeds the watchdog when all is well, and says what is not otherwise.
+func (m *manager) beat(ctx context.Context, watchdog bool) {
+	report := m.health.Report(ctx)
+	if report.Status == Failed {
+		for _, p := range report.Parts {
+			if p.Required && p.State == Failed {
+				m.notify("STATUS=" + p.Name + " failed: " + p.Why)
+				m.log.Error("a part that must work does not; the watchdog is not fed", "part", p.Name, "why", p.Why)
+			}
+		}
+		return
+	}
+	state := "STATUS=" + m.status()
+	if watchdog {
+		state += "\n" + daemon.SdNotifyWatchdog
+	}
+	m.notify(state)
+}
+
+// notify reports whether somebody listens.
+func (m *manager) notify(state string) bool {
+	sent, err := daemon.SdNotify(false, state)
+	if err != nil {
+		m.log.Warn("the service manager cannot be told", "state", state, "err", err)
+	}
+	return sent
+}

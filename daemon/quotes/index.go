@@ -1,0 +1,428 @@
+package quotes
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/sierpi/sierpi/daemon/store"
+)
+
+// document is what the index keeps of a quote.
+type document struct {
+	text, author, source []token
+	facets               []string
+}
+
+func documentOf(q stored, tags []string) document {
+	d := document{text: tokens(q.Text), author: tokens(q.Author), source: tokens(q.Source)}
+	for _, f := range facetsOf(q, tags) {
+		d.facets = append(d.facets, facetToken(f.kind, f.key))
+	}
+	d.facets = append(d.facets, facetToken(facetLength, string(lengthOf(q.Text))))
+	return d
+}
+
+// words is every word of a document, once.
+func (d document) words() map[string]bool {
+	set := map[string]bool{}
+	for _, field := range [][]token{d.text, d.author, d.source} {
+		for _, t := range field {
+			set[t.word] = true
+		}
+	}
+	return set
+}
+
+func joined(ts []token) string {
+	var b strings.Builder
+	for i, t := range ts {
+		if i > 0 {
+			b.WriteByte(' ')
+		}
+		b.WriteString(t.word)
+	}
+	return b.String()
+}
+
+// facet is an author, source or tag that a search can be narrowed to.
+type facet struct {
+	kind      byte
+	key, name string
+}
+
+func facetsOf(q stored, tags []string) []facet {
+	var out []facet
+	add := func(kind byte, name string) {
+		f := facet{kind, fold(name), name}
+		if f.key == "" {
+			return
+		}
+		for _, have := range out {
+			if have.kind == f.kind && have.key == f.key {
+				return
+			}
+		}
+		out = append(out, f)
+	}
+	add(facetAuthor, q.Author)
+	add(facetSource, q.Source)
+	add(facetSource, q.Origin)
+	for _, t := range tags {
+		add(facetTag, t)
+	}
+	return out
+}
+
+// expr is what the index is asked for: every clause, and every facet.
+type expr struct {
+	clauses []clause
+	facets  []string
+}
+
+// clause is fulfilled by any of its alternatives, each a run of adjacent words.
+type clause []run
+
+// run is adjacent words, the last of which may go on where open is set.
+type run struct {
+	words []string
+	open  bool
+}
+
+// index is what differs between the engines.
+type index interface {
+	// insert stores a new quote with its document; an id of 0 is assigned.
+	insert(ctx context.Context, tx *store.Tx, q stored, d document) (int64, error)
+	// replace indexes a quote anew; nil removes it from the index.
+	replace(ctx context.Context, tx *store.Tx, id int64, d *document) error
+	// addWords changes in how many quotes words stand.
+	addWords(ctx context.Context, tx *store.Tx, delta map[string]int) error
+	// match returns at most limit ids, the highest first.
+	match(ctx context.Context, tx *store.Tx, e expr, limit int) ([]int64, error)
+	// containing returns at most limit words with this substring of at least 3
+	// characters, and near words that may be one slip away, to be checked.
+	containing(ctx context.Context, tx *store.Tx, part string, limit int) ([]string, error)
+	near(ctx context.Context, tx *store.Tx, word string, limit int) ([]string, error)
+}
+
+func indexOf(db *store.DB) index {
+	if db.Engine() == store.PostgreSQL {
+		return postgresIndex{}
+	}
+	return sqliteIndex{}
+}
+
+// trigrams are all runs of three characters of a word.
+func trigrams(word string) []string {
+	rs := []rune(word)
+	var out []string
+	for i := 0; i+3 <= len(rs); i++ {
+		out = append(out, string(rs[i:i+3]))
+	}
+	return out
+}
+
+// deletions are a word and what is left of it when one letter is dropped. Two
+// words that share one are at most one inserted, dropped, changed or swapped
+// letter apart, or two of certain kinds, which near's caller sorts out.
+func deletions(word string) []string {
+	rs := []rune(word)
+	if len(rs) < 4 || len(rs) > 24 || rs[0] >= '0' && rs[0] <= '9' {
+		return nil
+	}
+	out := []string{word}
+	for i := range rs {
+		if i > 0 && rs[i] == rs[i-1] {
+			continue
+		}
+		out = append(out, string(rs[:i])+string(rs[i+1:]))
+	}
+	return out
+}
+
+type sqliteIndex struct{}
+
+func (ix sqliteIndex) insert(ctx context.Context, tx *store.Tx, q stored, d document) (int64, error) {
+	var id any
+	if q.ID != 0 {
+		id = q.ID
+	}
+	// Not RETURNING: it needs a savepoint, at which FTS5 writes out all it has
+	// gathered, and importing takes three times as long.
+	res, err := tx.ExecContext(ctx, `INSERT INTO quote (id, key, hidden, words, added, author, source, origin, text)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		id, q.key, q.Hidden, len(d.text), q.Added.UnixMilli(), q.Author, q.Source, q.Origin, q.Text)
+	if err != nil {
+		return 0, err
+	}
+	if q.ID, err = res.LastInsertId(); err != nil || q.Hidden {
+		return q.ID, err
+	}
+	return q.ID, ix.put(ctx, tx, q.ID, d)
+}
+
+func (sqliteIndex) put(ctx context.Context, tx *store.Tx, id int64, d document) error {
+	_, err := tx.ExecContext(ctx, `INSERT INTO quote_fts (rowid, text, author, source, facet) VALUES (?, ?, ?, ?, ?)`,
+		id, joined(d.text), joined(d.author), joined(d.source), strings.Join(d.facets, " "))
+	return err
+}
+
+func (ix sqliteIndex) replace(ctx context.Context, tx *store.Tx, id int64, d *document) error {
+	if _, err := tx.ExecContext(ctx, `DELETE FROM quote_fts WHERE rowid = ?`, id); err != nil || d == nil {
+		return err
+	}
+	return ix.put(ctx, tx, id, *d)
+}
+
+func (sqliteIndex) addWords(ctx context.Context, tx *store.Tx, delta map[string]int) error {
+	update, err := tx.PrepareContext(ctx, `UPDATE quote_word SET n = n + ? WHERE word = ?`)
+	if err != nil {
+		return err
+	}
+	defer update.Close()
+	insert, err := tx.PrepareContext(ctx, `INSERT INTO quote_word (word, n) VALUES (?, ?)`)
+	if err != nil {
+		return err
+	}
+	defer insert.Close()
+	keys, err := tx.PrepareContext(ctx, `INSERT INTO quote_word_fts (rowid, keys) VALUES (?, ?)`)
+	if err != nil {
+		return err
+	}
+	defer keys.Close()
+	for _, word := range sorted(delta) {
+		res, err := update.ExecContext(ctx, delta[word], word)
+		if err != nil {
+			return err
+		}
+		if n, err := res.RowsAffected(); err != nil || n > 0 {
+			if err != nil {
+				return err
+			}
+			continue
+		}
+		if res, err = insert.ExecContext(ctx, word, delta[word]); err != nil {
+			return err
+		}
+		id, err := res.LastInsertId()
+		if err != nil {
+			return err
+		}
+		var b strings.Builder
+		for _, g := range trigrams(word) {
+			b.WriteString(" 3" + g)
+		}
+		for _, d := range deletions(word) {
+			b.WriteString(" 1" + d)
+		}
+		if b.Len() > 0 {
+			if _, err := keys.ExecContext(ctx, id, b.String()); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// matchString writes an expression in FTS5's language. Every word is one of ours,
+// letters and digits only, and quoted: nothing a user types can be syntax.
+func (e expr) matchString() string {
+	var b strings.Builder
+	if len(e.clauses) > 0 {
+		b.WriteString("{text author source} : (")
+		for i, c := range e.clauses {
+			if i > 0 {
+				b.WriteString(" AND ")
+			}
+			b.WriteByte('(')
+			for j, run := range c {
+				if j > 0 {
+					b.WriteString(" OR ")
+				}
+				b.WriteString(`"` + strings.Join(run.words, " ") + `"`)
+				if run.open {
+					b.WriteByte('*')
+				}
+			}
+			b.WriteByte(')')
+		}
+		b.WriteByte(')')
+	}
+	for i, f := range e.facets {
+		if i > 0 || len(e.clauses) > 0 {
+			b.WriteString(" AND ")
+		}
+		b.WriteString(`facet : "` + f + `"`)
+	}
+	return b.String()
+}
+
+func (sqliteIndex) match(ctx context.Context, tx *store.Tx, e expr, limit int) ([]int64, error) {
+	return scanAll[int64](tx.QueryContext(ctx, `SELECT rowid FROM quote_fts WHERE quote_fts MATCH ? ORDER BY rowid DESC LIMIT ?`, e.matchString(), limit))
+}
+
+func (sqliteIndex) containing(ctx context.Context, tx *store.Tx, part string, limit int) ([]string, error) {
+	var keys []string
+	for _, g := range trigrams(part) {
+		keys = append(keys, `"3`+g+`"`)
+	}
+	return scanAll[string](tx.QueryContext(ctx, `SELECT word FROM quote_word_fts JOIN quote_word w ON w.id = quote_word_fts.rowid
+		WHERE quote_word_fts MATCH ? AND w.n > 0 AND instr(w.word, ?) > 0 ORDER BY w.n DESC, w.word LIMIT ?`,
+		strings.Join(keys, " AND "), part, limit))
+}
+
+func (sqliteIndex) near(ctx context.Context, tx *store.Tx, word string, limit int) ([]string, error) {
+	var keys []string
+	for _, d := range deletions(word) {
+		keys = append(keys, `"1`+d+`"`)
+	}
+	if len(keys) == 0 {
+		return nil, nil
+	}
+	return scanAll[string](tx.QueryContext(ctx, `SELECT word FROM quote_word_fts JOIN quote_word w ON w.id = quote_word_fts.rowid
+		WHERE quote_word_fts MATCH ? AND w.n > 0 ORDER BY w.n DESC, w.word LIMIT ?`, strings.Join(keys, " OR "), limit))
+}
+
+type postgresIndex struct{}
+
+// tsvector writes a document in PostgreSQL's notation. A gap between the fields
+// keeps phrases from reaching from one into the next.
+func (d document) tsvector() string {
+	var b strings.Builder
+	pos := 0
+	put := func(word string, weight byte) {
+		// PostgreSQL keeps no position beyond 16383: later words share the last.
+		pos = min(pos+1, 16383)
+		b.WriteString("'" + word + "':" + strconv.Itoa(pos))
+		b.WriteByte(weight)
+		b.WriteByte(' ')
+	}
+	for i, field := range [][]token{d.text, d.author, d.source} {
+		for _, t := range field {
+			put(t.word, "ABC"[i])
+		}
+		pos += 100
+	}
+	for _, f := range d.facets {
+		put(f, 'D')
+	}
+	return b.String()
+}
+
+func (postgresIndex) insert(ctx context.Context, tx *store.Tx, q stored, d document) (int64, error) {
+	var vector any
+	if !q.Hidden {
+		vector = d.tsvector()
+	}
+	hidden := 0
+	if q.Hidden {
+		hidden = 1
+	}
+	args := []any{q.key, hidden, len(d.text), q.Added.UnixMilli(), q.Author, q.Source, q.Origin, q.Text, vector}
+	var err error
+	if q.ID == 0 {
+		err = tx.QueryRowContext(ctx, `INSERT INTO quote (key, hidden, words, added, author, source, origin, text, tokens)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?::text::tsvector) RETURNING id`, args...).Scan(&q.ID)
+	} else {
+		_, err = tx.ExecContext(ctx, `INSERT INTO quote (key, hidden, words, added, author, source, origin, text, tokens, id)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?::text::tsvector, ?)`, append(args, q.ID)...)
+	}
+	return q.ID, err
+}
+
+func (postgresIndex) replace(ctx context.Context, tx *store.Tx, id int64, d *document) error {
+	var vector any
+	if d != nil {
+		vector = d.tsvector()
+	}
+	_, err := tx.ExecContext(ctx, `UPDATE quote SET tokens = ?::text::tsvector WHERE id = ?`, vector, id)
+	return err
+}
+
+func (postgresIndex) addWords(ctx context.Context, tx *store.Tx, delta map[string]int) error {
+	words := sorted(delta) // in one order everywhere, or two importers could wait for each other for ever
+	counts := make([]int64, len(words))
+	keys := make([]string, len(words))
+	for i, w := range words {
+		counts[i] = int64(delta[w])
+		var ks []string
+		for _, d := range deletions(w) {
+			ks = append(ks, "1"+d)
+		}
+		keys[i] = strings.Join(ks, " ")
+	}
+	_, err := tx.ExecContext(ctx, `INSERT INTO quote_word (word, n, keys)
+		SELECT w, n, CASE k WHEN '' THEN '{}' ELSE string_to_array(k, ' ') END FROM unnest(?::text[], ?::bigint[], ?::text[]) AS u (w, n, k)
+		ON CONFLICT (word) DO UPDATE SET n = quote_word.n + excluded.n`, words, counts, keys)
+	return err
+}
+
+// tsquery writes an expression in PostgreSQL's notation.
+func (e expr) tsquery() string {
+	var all []string
+	for _, c := range e.clauses {
+		var any []string
+		for _, run := range c {
+			words := make([]string, len(run.words))
+			for i, w := range run.words {
+				words[i] = "'" + w + "':ABC"
+			}
+			if run.open {
+				words[len(words)-1] = "'" + run.words[len(words)-1] + "':*ABC"
+			}
+			any = append(any, "("+strings.Join(words, " <-> ")+")")
+		}
+		all = append(all, "("+strings.Join(any, " | ")+")")
+	}
+	for _, f := range e.facets {
+		all = append(all, "'"+f+"':D")
+	}
+	return strings.Join(all, " & ")
+}
+
+func (postgresIndex) match(ctx context.Context, tx *store.Tx, e expr, limit int) ([]int64, error) {
+	return scanAll[int64](tx.QueryContext(ctx, `SELECT id FROM quote WHERE tokens @@ ?::text::tsquery ORDER BY id DESC LIMIT ?`, e.tsquery(), limit))
+}
+
+func (postgresIndex) containing(ctx context.Context, tx *store.Tx, part string, limit int) ([]string, error) {
+	// Letters and digits only: there is no % or _ to escape.
+	return scanAll[string](tx.QueryContext(ctx, `SELECT word FROM quote_word WHERE word LIKE ? AND n > 0 ORDER BY n DESC, word LIMIT ?`, "%"+part+"%", limit))
+}
+
+func (postgresIndex) near(ctx context.Context, tx *store.Tx, word string, limit int) ([]string, error) {
+	var keys []string
+	for _, d := range deletions(word) {
+		keys = append(keys, "1"+d)
+	}
+	if len(keys) == 0 {
+		return nil, nil
+	}
+	return scanAll[string](tx.QueryContext(ctx, `SELECT word FROM quote_word WHERE keys && ?::text[] AND n > 0 ORDER BY n DESC, word LIMIT ?`, keys, limit))
+}
+
+// scanAll collects the one column of a query.
+func scanAll[T any](rows *sql.Rows, err error) ([]T, error) {
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var out []T
+	for rows.Next() {
+		var v T
+		if err := rows.Scan(&v); err != nil {
+			return nil, err
+		}
+		out = append(out, v)
+	}
+	return out, rows.Err()
+}
+
+// marks is n question marks for an IN list.
+func marks(n int) string {
+	if n == 0 {
+		panic(fmt.Sprintf("quotes: an IN list of %d", n))
+	}
+	return strings.Repeat("?, ", n-1) + "?"
+}

@@ -1,0 +1,56 @@
+package daemon
+
+import (
+	"log/slog"
+	"sync/atomic"
+	"testing"
+
+	"github.com/sierpi/sierpi/daemon/config"
+	"github.com/sierpi/sierpi/daemon/feed"
+	"github.com/sierpi/sierpi/daemon/quotes"
+	"github.com/sierpi/sierpi/daemon/store"
+	"github.com/sierpi/sierpi/daemon/web"
+	"github.com/sierpi/sierpi/display"
+	"github.com/sierpi/sierpi/system"
+)
+
+// The very table that the daemon serves is attacked in every method, role, origin
+// and host: a new route cannot be forgotten.
+func TestRoutesAudit(t *testing.T) {
+	log := slog.New(slog.DiscardHandler)
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	db, err := store.Open(t.Context(), store.Options{Dir: t.TempDir(), Log: log})
+	must(err)
+	defer db.Close()
+	look, err := web.NewLook(web.LookOptions{Nav: navigation(), Log: log})
+	must(err)
+	owner, _, err := web.OpenOwnerDoor(t.TempDir(), log)
+	must(err)
+	kiosk, err := web.OpenKioskDoor(t.TempDir())
+	must(err)
+	news, err := feed.New(feed.Options{Look: look, Logger: log})
+	must(err)
+	sayings, err := quotes.New(quotes.Options{DB: db, Look: look, Log: log})
+	must(err)
+	stage, err := display.New(display.Options{Logger: log})
+	must(err)
+	maker, err := newPageMaker()
+	must(err)
+	glance := cards{newMachine(t.Context(), system.Root(t.TempDir()), config.Config{}, t.TempDir(), log), sayings, news, ""}
+
+	var ready atomic.Bool
+	table := routes(parts{maker, look, owner, kiosk, news, sayings, stage, glance, NewHealth(), &ready})
+	n, problems := web.Audit(table, t.TempDir())
+	for _, p := range problems {
+		t.Error(p)
+	}
+	if n < 100*len(table) {
+		t.Errorf("only %d requests for %d routes", n, len(table))
+	}
+	t.Logf("%d requests against %d routes", n, len(table))
+}

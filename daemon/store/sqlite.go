@@ -1,0 +1,114 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"os"
+	"path/filepath"
+	"syscall"
+	"time"
+)
+
+// file is the name of the database in the state folder.
+const file = "sierpi.db"
+
+// openSQLite opens Dir/sierpi.db.
+func openSQLite(ctx context.Context, o Options) (*DB, error) {
+	path := filepath.Join(o.Dir, file)
+	if err := prepare(o.Dir, path); err != nil {
+		return nil, err
+	}
+	db := &DB{engine: SQLite, name: path}
+	var err error
+	// The writer's transactions begin IMMEDIATE: one that began by reading and
+	// then wants to write would fail at once, without waiting, if another process
+	// wrote in between.
+	if db.write, err = sql.Open("sqlite", dsn(path, "rwc", 1024, url.Values{"_txlock": {"immediate"}})); err != nil {
+		return nil, fmt.Errorf("opening %s: %w", path, err)
+	}
+	db.write.SetMaxOpenConns(1)
+	db.write.SetConnMaxIdleTime(time.Minute)
+	if err := db.write.PingContext(ctx); err != nil {
+		db.write.Close()
+		return nil, db.explain(ctx, err)
+	}
+	if db.read, err = sql.Open("sqlite", dsn(path, "rw", 512, url.Values{"_pragma": {"query_only(1)"}})); err != nil {
+		db.write.Close()
+		return nil, fmt.Errorf("opening %s: %w", path, err)
+	}
+	db.read.SetMaxOpenConns(2)
+	db.read.SetMaxIdleConns(1)
+	db.read.SetConnMaxIdleTime(time.Minute)
+	return db, nil
+}
+
+// dsn is the address of a connection with a page cache of cacheKiB.
+func dsn(path, mode string, cacheKiB int, more url.Values) string {
+	q := url.Values{"mode": {mode}, "_pragma": {
+		"busy_timeout(10000)", // first: the next ones may have to wait
+		"journal_mode(WAL)",
+		"synchronous(FULL)", // NORMAL would lose acknowledged commits when the plug is pulled
+		fmt.Sprintf("cache_size(-%d)", cacheKiB),
+		"temp_store(MEMORY)",          // sorting must not write to the SD card
+		"journal_size_limit(4194304)", // give the space of a large import's log back
+		"foreign_keys(1)",             //
+		"wal_autocheckpoint(1000)",    // pages; 4 MB between two copies into the file
+		"trusted_schema(0)",           // a planted file must not run functions
+		"cell_size_check(1)",          // catch damage at the page, not later
+	}}
+	for k, v := range more {
+		q[k] = append(q[k], v...)
+	}
+	return (&url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath(), RawQuery: q.Encode()}).String()
+}
+
+// prepare makes sure of the folder and of an empty file for a new database. When
+// root runs a command before the daemon's first start, the file must belong to
+// whoever owns the folder, or the daemon could not write it. (SQLite itself gives
+// its log files to the owner of the database.)
+func prepare(dir, path string) error {
+	unusable := func(err error) error {
+		return &Error{Name: path, What: "cannot be used (" + err.Error() + ")", Err: err,
+			Remedy: fmt.Sprintf("make %s a folder that user %d can write and that has space left, or name another with --state", dir, os.Geteuid())}
+	}
+	if dir == "" {
+		return unusable(errors.New("no state folder is named"))
+	}
+	if err := os.MkdirAll(dir, 0o750); err != nil {
+		return unusable(err)
+	}
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o640)
+	if errors.Is(err, fs.ErrExist) {
+		f, err = os.OpenFile(path, os.O_RDWR, 0)
+		if err != nil {
+			return unusable(err)
+		}
+		return f.Close()
+	}
+	if err != nil {
+		return unusable(err)
+	}
+	defer f.Close()
+	if os.Geteuid() == 0 {
+		if st, err := os.Stat(dir); err == nil {
+			if owner, ok := st.Sys().(*syscall.Stat_t); ok && owner.Uid != 0 {
+				if err := f.Chown(int(owner.Uid), int(owner.Gid)); err != nil {
+					return unusable(err)
+				}
+			}
+		}
+	}
+	d, err := os.Open(dir)
+	if err != nil {
+		return unusable(err)
+	}
+	defer d.Close()
+	if err := d.Sync(); err != nil {
+		return unusable(err)
+	}
+	return nil
+}

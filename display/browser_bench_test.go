@@ -1,0 +1,162 @@
+package display_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/heapprofiler"
+	"github.com/chromedp/chromedp"
+
+	"github.com/sierpi/sierpi/display"
+	"github.com/sierpi/sierpi/display/life"
+)
+
+// cpuOf is the CPU time that this process's descendants of the given name have used
+// so far: the browser with its renderers and GPU process.
+func cpuOf(t testing.TB, name string) time.Duration {
+	t.Helper()
+	type process struct {
+		parent int
+		name   string
+		ticks  int64
+	}
+	all := map[int]process{}
+	stats, err := filepath.Glob("/proc/[0-9]*/stat")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range stats {
+		data, err := os.ReadFile(path)
+		if err != nil {
+			continue // it ended
+		}
+		open, end := strings.IndexByte(string(data), '('), strings.LastIndexByte(string(data), ')')
+		pid, _ := strconv.Atoi(strings.TrimSpace(string(data[:open])))
+		f := strings.Fields(string(data[end+1:]))
+		parent, _ := strconv.Atoi(f[1])
+		user, _ := strconv.ParseInt(f[11], 10, 64)
+		system, _ := strconv.ParseInt(f[12], 10, 64)
+		all[pid] = process{parent, string(data[open+1 : end]), user + system}
+	}
+	var ticks int64
+	for pid, p := range all {
+		if !strings.HasPrefix(p.name, name) {
+			continue
+		}
+		for up := pid; up > 1; up = all[up].parent {
+			if up == os.Getpid() {
+				ticks += p.ticks
+				break
+			}
+		}
+	}
+	return time.Duration(ticks) * time.Second / 100 // USER_HZ is 100 on every Linux of ours
+}
+
+// BenchmarkBrowser is what a frame costs the browser, over all its processes, on a
+// screen of 1920x1080 without a GPU; beside it the plain per-cell page.
+//
+//	go test ./display -run '^$' -bench Browser -benchtime 1x
+func BenchmarkBrowser(b *testing.B) {
+	if testing.Short() {
+		b.Skip("SKIPPED: a quarter of an hour")
+	}
+	const seconds = 10
+	measure := func(b *testing.B, url, count string) {
+		ctx := newBrowser(b, 1920, 1080)
+		for b.Loop() {
+			open(b, ctx, url)
+			await(b, ctx, count+" > 60")
+			frames, cpu := eval[int](b, ctx, count), cpuOf(b, "chromium")
+			eval[any](b, ctx, fmt.Sprintf("new Promise((r) => setTimeout(r, %d))", seconds*1000))
+			n := float64(eval[int](b, ctx, count) - frames)
+			b.ReportMetric(float64((cpuOf(b, "chromium")-cpu).Microseconds())/1000/n, "cpu-ms/frame")
+			b.ReportMetric(n/seconds, "frames/s")
+			b.ReportMetric(0, "ns/op")
+		}
+	}
+	for _, size := range []struct{ w, h, scale int }{{480, 270, 4}, {1920, 1080, 1}} {
+		for _, generation := range []int{100, 10000} {
+			name := fmt.Sprintf("%dx%d/generation=%d", size.w, size.h, generation)
+			for _, sharp := range []bool{false, true} {
+				b.Run(name+"/sierpi/fade="+map[bool]string{false: "on", true: "off"}[sharp], func(b *testing.B) {
+					s := newStage(b, display.Options{Width: size.w, Height: size.h, Scenes: []string{"life"}, Seed: 20, Sharp: sharp, AllowFlashes: sharp})
+					s.Forward(2 * generation)
+					measure(b, serve(b, s)+"/kiosk", "(globalThis.sierpi?.screen.total ?? 0)")
+				})
+			}
+			b.Run(name+"/percell", func(b *testing.B) {
+				torus, err := life.NewTorus(size.w, size.h, life.Conway)
+				if err != nil {
+					b.Fatal(err)
+				}
+				torus.Randomize(20, 0.25)
+				torus.StepN(uint64(generation))
+				srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					if r.URL.Path != "/peer/cells" {
+						http.ServeFile(w, r, "testdata/peer/percell.html")
+						return
+					}
+					cells := make([]byte, size.w*size.h)
+					for i := range cells {
+						if torus.Get(i%size.w, i/size.w) {
+							cells[i] = 1
+						}
+					}
+					_, _ = w.Write(cells)
+				}))
+				defer srv.Close()
+				measure(b, fmt.Sprintf("%s/?w=%d&h=%d&scale=%d", srv.URL, size.w, size.h, size.scale), "(globalThis.frames_ ?? 0)")
+			})
+		}
+	}
+}
+
+// TestSoak holds the page's and the daemon's memory flat: SIERPI_SOAK=20m.
+func TestSoak(t *testing.T) {
+	length, err := time.ParseDuration(os.Getenv("SIERPI_SOAK"))
+	if err != nil {
+		t.Skip("SKIPPED: set SIERPI_SOAK to a duration, 20m for the whole")
+	}
+	s := newStage(t, display.Options{Cards: exampleCards, Dwell: 30 * time.Second})
+	base := serve(t, s)
+	ctx := newBrowser(t, 1920, 1080)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), length+2*time.Minute)
+	defer cancel()
+	open(t, ctx, base+"/kiosk")
+	await(t, ctx, "globalThis.sierpi?.screen.painted > 300")
+	heaps := func() (page, daemon float64) {
+		if _, err := chromedp.Call(ctx, heapprofiler.CollectGarbage, cdp.Empty{}); err != nil {
+			t.Fatal(err)
+		}
+		var m runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&m)
+		return eval[float64](t, ctx, "performance.memory.usedJSHeapSize") / 1e6, float64(m.HeapAlloc) / 1e6
+	}
+	page0, daemon0 := heaps()
+	began := time.Now()
+	for step := 0; time.Since(began) < length; step++ {
+		eval[any](t, ctx, "new Promise((r) => setTimeout(r, 30000))")
+		page, daemon := heaps()
+		st := s.Status()
+		t.Logf("%4.0f s: page %.1f MB, daemon %.1f MB, frame %d, %.1f frames/s, %s, %.0f KB/s", time.Since(began).Seconds(), page, daemon,
+			st.Screens[0].Frame, st.Screens[0].Rate, st.Screens[0].State, float64(st.Screens[0].Bytes)/time.Since(st.Screens[0].Since).Seconds()/1e3)
+		if page > page0+5 || daemon > daemon0+5 {
+			t.Fatalf("memory grows: the page from %.1f to %.1f MB, the daemon from %.1f to %.1f MB", page0, page, daemon0, daemon)
+		}
+		if st.Screens[0].State != display.Painting {
+			t.Fatalf("the screen is %s", st.Screens[0].State)
+		}
+	}
+}

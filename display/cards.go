@@ -1,0 +1,32 @@
+package display
+
+// Cards are what the page lays over the picture as text. What is nil or empty gets
+// no card.
+type Cards struct {
+	Time      bool       `json:"time"` // the page's own clock
+	Quote     *Quote     `json:"quote,omitempty"`
+	Headlines []Headline `json:"headlines,omitempty"`
+	Machine   *Machine   `json:"machine,omitempty"`
+	Notice    string     `json:"notice,omitempty"` // what the owner must know, such as a config error
+}
+
+// Quote is a saying and who said it.
+type Quote struct {
+	Text   string `json:"text"`
+	Author string `json:"author,omitempty"`
+}
+
+// Headline is a title from a feed.
+type Headline struct {
+	Title  string `json:"title"`
+	Source string `json:"source,omitempty"`
+}
+
+// Machine is the board's state; nil is "not measured here".
+type Machine struct {
+	Watts       *float64 `json:"watts,omitempty"`
+	Estimated   bool     `json:"estimated,omitempty"` // the watts are computed, not measured
+	Celsius     *float64 `json:"celsius,omitempty"`
+	MemoryUsed  *float64 `json:"memoryUsed,omitempty"`  // bytes
+	MemoryTotal *float64 `json:"memoryTotal,omitempty"` // bytes
+}

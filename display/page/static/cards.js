@@ -1,0 +1,149 @@
+// The cards over the picture: text along the edges, never over the middle.
+
+/**
+ * @typedef {object} Cards
+ * @property {boolean} [time]
+ * @property {{text: string, author?: string}} [quote]
+ * @property {{title: string, source?: string}[]} [headlines]
+ * @property {{watts?: number, estimated?: boolean, celsius?: number, memoryUsed?: number, memoryTotal?: number}} [machine]
+ * @property {string} [notice]
+ */
+
+/** How long a story (a quote, or headlines) stays, in ms. */
+const STORY = 20000;
+const HEADLINES = 3;
+
+/**
+ * @param {string} tag
+ * @param {string} className
+ * @param {string} [text]
+ */
+function element(tag, className, text) {
+  const e = document.createElement(tag);
+  e.className = className;
+  if (text !== undefined) e.textContent = text;
+  return e;
+}
+
+/** Lays the cards out in a container. */
+export class CardTable {
+  /** @type {Cards} */
+  #cards = {};
+  #story = 0;
+  #storyKey = "";
+  #shown = "";
+
+  /** @param {HTMLElement} container */
+  constructor(container) {
+    this.clock = element("section", "card clock");
+    this.time = element("div", "time");
+    this.date = element("div", "date");
+    this.clock.append(this.time, this.date);
+    this.machine = element("section", "card machine");
+    this.story = element("section", "card story");
+    this.caption = element("section", "card caption");
+    this.notice = element("section", "card notice");
+    for (const card of [this.clock, this.machine, this.story, this.caption, this.notice]) card.hidden = true;
+    container.append(this.clock, this.machine, this.notice, this.story, this.caption);
+    setInterval(() => this.#tick(), 1000);
+    setInterval(() => this.#turn(), STORY);
+    this.#tick();
+  }
+
+  /** @param {Cards} cards */
+  show(cards) {
+    this.#cards = cards;
+    this.#tick();
+    this.#showMachine();
+    this.#showStory();
+    this.notice.hidden = !cards.notice;
+    this.notice.textContent = cards.notice ?? "";
+  }
+
+  /** @param {string} text */
+  setCaption(text) {
+    if (this.caption.textContent === text) return;
+    this.caption.textContent = text;
+    this.caption.hidden = text === "";
+  }
+
+  #tick() {
+    this.clock.hidden = !this.#cards.time;
+    if (this.clock.hidden) return;
+    const now = new Date();
+    const time = now.toLocaleTimeString(undefined, { hour: "2-digit", minute: "2-digit" });
+    if (this.#shown !== time) {
+      this.#shown = time;
+      const parts = new Intl.DateTimeFormat(undefined, { hour: "numeric", minute: "2-digit" }).formatToParts(now);
+      const digits = parts.filter((p) => p.type !== "dayPeriod").map((p) => p.value).join("").trim();
+      const period = parts.find((p) => p.type === "dayPeriod");
+      this.time.replaceChildren(digits, ...(period ? [element("span", "period", period.value)] : []));
+      this.date.textContent = now.toLocaleDateString(undefined, { weekday: "long", day: "numeric", month: "long" });
+    }
+  }
+
+  #showMachine() {
+    const m = this.#cards.machine ?? {};
+    /** @type {[string, string, string][]} */
+    const rows = [];
+    if (m.watts !== undefined) rows.push([(m.estimated ? "≈ " : "") + m.watts.toFixed(1), "W", "power"]);
+    if (m.celsius !== undefined) rows.push([m.celsius.toFixed(0), "°C", "temperature"]);
+    if (m.memoryUsed !== undefined && m.memoryTotal) {
+      rows.push([(100 * m.memoryUsed / m.memoryTotal).toFixed(0), "%", "memory"]);
+    }
+    this.machine.hidden = rows.length === 0;
+    this.machine.replaceChildren(...rows.map(([value, unit, name]) => {
+      const row = element("div", "figure");
+      row.append(element("span", "value", value), element("span", "unit", unit), element("span", "name", name));
+      return row;
+    }));
+  }
+
+  /** @returns {{key: string, make: () => HTMLElement[]}[]} */
+  #stories() {
+    const stories = [];
+    const { quote, headlines = [] } = this.#cards;
+    if (quote) {
+      stories.push({
+        key: "quote " + quote.text,
+        make: () => {
+          const text = element("blockquote", quote.text.length > 140 ? "quote long" : "quote", quote.text);
+          return quote.author ? [text, element("div", "author", quote.author)] : [text];
+        },
+      });
+    }
+    for (let i = 0; i < headlines.length; i += HEADLINES) {
+      const some = headlines.slice(i, i + HEADLINES);
+      stories.push({
+        key: "headlines " + JSON.stringify(some),
+        make: () => some.map((h) => {
+          const line = element("div", "headline");
+          line.append(element("span", "title", h.title));
+          if (h.source) line.append(element("span", "source", h.source));
+          return line;
+        }),
+      });
+    }
+    return stories;
+  }
+
+  #turn() {
+    this.#story++;
+    this.#showStory();
+  }
+
+  #showStory() {
+    const stories = this.#stories();
+    this.story.hidden = stories.length === 0;
+    if (stories.length === 0) return;
+    // What stands there stays until its turn is over, even if its neighbours changed.
+    const story = stories[this.#story % stories.length];
+    if (story.key === this.#storyKey) return;
+    this.#storyKey = story.key;
+    this.story.classList.remove("shown");
+    // Read, so that the fade begins anew.
+    void this.story.offsetWidth;
+    this.story.replaceChildren(...story.make());
+    this.story.classList.add("shown");
+  }
+}

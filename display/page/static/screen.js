@@ -1,0 +1,251 @@
+// The kiosk's and the visitors' page: paints the frames of the stage, lays the
+// cards over them and reports what it painted.
+
+import { CardTable } from "./cards.js";
+import { Link } from "./link.js";
+import { LADDER, painter } from "./paint.js";
+import { hash } from "./wire.js";
+
+/** @typedef {import("./wire.js").Frame} Frame */
+/** @typedef {import("./paint.js").Painter} Painter */
+/** @typedef {import("./paint.js").Rung} Rung */
+
+const BEAT = 5000; // ms between heartbeats
+const PICTURE = 1000; // ms between pictures on the last rung
+const CALM_RATE = 2.5; // frames a second for people who asked for less motion
+const SLOW_BEATS = 3; // so many slow heartbeats lead one rung down
+
+const stage = /** @type {HTMLElement} */ (document.getElementById("stage"));
+const sign = /** @type {HTMLElement} */ (document.getElementById("sign"));
+const cardTable = new CardTable(/** @type {HTMLElement} */ (document.getElementById("cards")));
+const query = new URLSearchParams(location.search);
+const wantedRate = Number(document.body.dataset.rate) || Infinity;
+const calmQuery = matchMedia("(prefers-reduced-motion: reduce)");
+
+class Screen {
+  /** @type {Frame | null} */
+  #frame = null;
+  /** @type {Painter[]} one, or two that are faded into one another */
+  #painters = [];
+  #front = 0;
+  #due = 0; // the animation frame asked for
+  #rung = this.#firstRung();
+  #forced = query.has("rung");
+  #calm = calmQuery.matches;
+
+  painted = 0; // number of the frame on view
+  total = 0; // frames painted since the page was opened
+  paused = false;
+  #count = 0; // frames painted since the last heartbeat
+  #spent = 0; // ms in painting since then
+  #beatAt = performance.now();
+  #slow = 0;
+
+  constructor() {
+    this.link = new Link(this.#rate(), {
+      frame: (frame) => this.#take(frame),
+      cards: (cards) => cardTable.show(cards),
+      state: (up) => document.body.classList.toggle("offline", !up),
+    });
+    setInterval(() => this.beat(), BEAT);
+    setInterval(() => this.#fetchPicture(), PICTURE);
+    calmQuery.addEventListener("change", () => {
+      this.#calm = calmQuery.matches;
+      this.#discard();
+      this.link.setRate(this.#rate());
+    });
+    addEventListener("resize", () => this.#layOut());
+    document.addEventListener("visibilitychange", () => this.beat());
+    addEventListener("keydown", (event) => {
+      if (event.key === " " || event.key === "p") this.pause(!this.paused);
+    });
+    document.getElementById("pause")?.addEventListener("click", () => this.pause(!this.paused));
+  }
+
+  /** @returns {Rung} */
+  #firstRung() {
+    const asked = /** @type {Rung} */ (query.get("rung"));
+    return LADDER.includes(asked) ? asked : LADDER[0];
+  }
+
+  #rate() {
+    if (this.paused || this.#rung === "png") return 0;
+    return this.#calm ? Math.min(CALM_RATE, wantedRate) : wantedRate;
+  }
+
+  /** @param {boolean} paused */
+  pause(paused) {
+    this.paused = paused;
+    this.link.setRate(this.#rate());
+    document.body.classList.toggle("paused", paused);
+    document.getElementById("pause")?.setAttribute("aria-pressed", String(paused));
+    this.beat();
+  }
+
+  /** @param {Frame} frame */
+  #take(frame) {
+    if (this.paused) return;
+    this.#frame = frame;
+    if (this.#due === 0) {
+      this.#due = requestAnimationFrame(() => {
+        this.#due = 0;
+        this.#paint();
+      });
+    }
+  }
+
+  #discard() {
+    for (const p of this.#painters) p.close();
+    this.#painters = [];
+  }
+
+  /** @param {number} width @param {number} height */
+  #prepare(width, height) {
+    this.#discard();
+    const count = this.#calm ? 2 : 1;
+    for (let i = 0; i < count; i++) {
+      const p = painter(this.#rung, width, height, this.#forced, () => this.#stepDown());
+      this.#painters.push(p);
+      this.#rung = p.rung;
+    }
+    stage.replaceChildren(...this.#painters.map((p) => p.element));
+    this.#layOut();
+    if (this.#rung === "png") this.link.setRate(0);
+  }
+
+  #size = { width: 0, height: 0 };
+
+  #paint() {
+    const frame = this.#frame;
+    if (!frame || this.paused) return;
+    const began = performance.now();
+    if (this.#painters.length === 0 || frame.width !== this.#size.width || frame.height !== this.#size.height) {
+      this.#size = { width: frame.width, height: frame.height };
+      this.#prepare(frame.width, frame.height);
+    }
+    if (this.#painters.length === 2) {
+      this.#front = 1 - this.#front;
+      this.#painters[this.#front].paint(frame);
+      this.#painters[1].element.classList.toggle("out", this.#front === 0);
+    } else {
+      this.#painters[0].paint(frame);
+    }
+    this.painted = frame.number;
+    cardTable.setCaption(frame.caption);
+    this.#count++;
+    this.total++;
+    this.#spent += performance.now() - began;
+    this.link.painted(frame.number);
+  }
+
+  #layOut() {
+    const { width, height } = this.#size;
+    if (!width) return;
+    const dpr = devicePixelRatio || 1;
+    const w = innerWidth * dpr, h = innerHeight * dpr;
+    const cover = Math.max(w / width, h / height), contain = Math.min(w / width, h / height);
+    // Whole pixels a cell look best, and a little of the edge may go for it. An
+    // upright screen is filled from side to side only.
+    let scale = Math.ceil((w < h ? contain : cover) - 0.01);
+    if (w < h && width * scale > w * 1.34) scale = Math.floor(contain + 0.01);
+    if (w >= h && (width * scale > w * 1.25 || height * scale > h * 1.25)) scale = cover;
+    if (scale < 1) scale = contain;
+    for (const { element } of this.#painters) {
+      element.style.width = `${width * scale / dpr}px`;
+      element.style.height = `${height * scale / dpr}px`;
+      // Centred, on whole pixels of the screen.
+      element.style.left = `${Math.round((w - width * scale) / 2) / dpr}px`;
+      element.style.top = `${Math.round((h - height * scale) / 2) / dpr}px`;
+      element.classList.toggle("smooth", Math.abs(scale - Math.round(scale)) > 0.01);
+    }
+  }
+
+  /** The canvas at cell resolution; null on the last rung. */
+  read() {
+    return this.#painters[this.#front]?.read() ?? null;
+  }
+
+  get rung() {
+    return this.#rung;
+  }
+
+  #stepDown() {
+    const next = LADDER[LADDER.indexOf(this.#rung) + 1];
+    if (!next) return;
+    this.#rung = next;
+    this.#forced = false;
+    this.#size = { width: 0, height: 0 };
+    if (this.#frame) this.#paint();
+  }
+
+  /** Tells the stage how this screen does. */
+  beat() {
+    const now = performance.now();
+    const seconds = Math.max(0.001, (now - this.#beatAt) / 1000);
+    const frames = this.#count, received = this.link.received;
+    const cost = (this.#spent + this.link.spent) / Math.max(1, frames);
+    this.#beatAt = now;
+    this.#count = this.#spent = this.link.spent = this.link.received = 0;
+
+    const px = this.rung === "quarter" ? null : this.read();
+    this.link.send({
+      type: "beat",
+      frame: this.painted,
+      hash: px ? hash(px) : null,
+      blank: px ? px.every((p) => p === px[0]) : false,
+      rate: frames / seconds,
+      rung: this.rung,
+      visible: !document.hidden,
+      paused: this.paused,
+    });
+
+    // Too slow is: frames come, but a third and more of them are overtaken before
+    // they are painted, and painting is what takes the time.
+    const slow = !document.hidden && !this.paused && received > 20 && frames < received * 0.6 && cost * received > seconds * 500;
+    this.#slow = slow ? this.#slow + 1 : 0;
+    if (this.#slow >= SLOW_BEATS) {
+      this.#slow = 0;
+      this.#stepDown();
+    }
+  }
+
+  async #fetchPicture() {
+    if (this.#rung !== "png" || this.paused || document.hidden) return;
+    const image = this.#painters[0]?.element;
+    if (!(image instanceof HTMLImageElement)) {
+      // Nothing was painted yet: the daemon's picture is of some size.
+      this.#size = { width: 480, height: 270 };
+      this.#prepare(480, 270);
+      return;
+    }
+    try {
+      const answer = await fetch("/display/frame.png" + (query.has("token") ? "?token=" + encodeURIComponent(query.get("token") ?? "") : ""), { cache: "no-store" });
+      if (!answer.ok) return;
+      const number = Number(answer.headers.get("Sierpi-Frame"));
+      const url = URL.createObjectURL(await answer.blob());
+      const old = image.src;
+      image.src = url;
+      await image.decode().catch(() => {});
+      if (old.startsWith("blob:")) URL.revokeObjectURL(old);
+      this.#size = { width: image.naturalWidth, height: image.naturalHeight };
+      this.#layOut();
+      this.painted = number;
+      this.#count++;
+    } catch {
+      // The daemon is away; the last picture stays.
+    }
+  }
+}
+
+const screen = new Screen();
+// For tests, and for whoever looks into the page's console.
+Object.assign(globalThis, { sierpi: { screen } });
+
+// The pointer shows only while it moves, and with it the buttons.
+let still = 0;
+addEventListener("pointermove", () => {
+  document.body.classList.add("pointing");
+  clearTimeout(still);
+  still = setTimeout(() => document.body.classList.remove("pointing"), 3000);
+});
+sign.textContent = "The picture is the last one: sierpi does not answer, and is asked again.";

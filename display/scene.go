@@ -1,0 +1,341 @@
+package display
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"strings"
+
+	"github.com/sierpi/sierpi/display/life"
+	"github.com/sierpi/sierpi/display/sierpinski"
+	"github.com/sierpi/sierpi/display/wire"
+)
+
+// A Scene is a pure state machine that draws: the same seed gives the same frames. It knows no
+// clock; one Step is one frame.
+type Scene interface {
+	// Step advances by one frame.
+	Step()
+	// Draw fills Bits, Palette, Ageing, Age and Cells of a frame whose size is set and
+	// whose Cells have that size. It may keep nothing of the frame; the frame may keep
+	// the scene's ageing table, which never changes.
+	Draw(f *wire.Frame)
+	// Caption is one line about what is to be seen.
+	Caption() string
+}
+
+// Setting is what a scene is made for.
+type Setting struct {
+	Width, Height   int // cells
+	FramesPerSecond int
+	Seed            uint64
+	Sharp           bool // the life scene without afterglow: it costs a browser less, and flickers
+}
+
+// SceneNames lists the scenes that a Stage can show.
+func SceneNames() []string {
+	names := []string{"life", "line"}
+	for _, n := range sierpinski.Names() {
+		if !slices.Contains(names, n) {
+			names = append(names, n)
+		}
+	}
+	return names
+}
+
+// NewScene makes the scene of that name.
+func NewScene(name string, s Setting) (Scene, error) {
+	switch name {
+	case "life":
+		return newSoup(s)
+	case "line":
+		return newLine(s)
+	}
+	if slices.Contains(sierpinski.Names(), name) {
+		inner, err := sierpinski.New(s.Width, s.Height, sierpinski.Settings{
+			Scene: name, Seed: uint32(s.Seed), Speed: min(sierpinski.MaxSpeed, max(sierpinski.MinSpeed, 100*30/s.FramesPerSecond)),
+		})
+		if err != nil {
+			return nil, fmt.Errorf("scene %q: %w", name, err)
+		}
+		return &triangle{inner}, nil
+	}
+	return nil, fmt.Errorf("there is no scene %q; there are %s", name, strings.Join(SceneNames(), ", "))
+}
+
+// triangle is a scene of package sierpinski.
+type triangle struct{ sierpinski.Scene }
+
+func (t *triangle) Draw(f *wire.Frame) {
+	f.Bits = t.Bits()
+	f.Ageing = nil
+	t.Scene.Draw(f.Cells, f.Width)
+	f.Palette = f.Palette[:0]
+	for _, c := range t.Palette() {
+		f.Palette = append(f.Palette, wire.RGB{c.R, c.G, c.B})
+	}
+}
+
+// night is behind everything: not quite black, so that the edge of the picture does
+// not show on a dark wall.
+var night = wire.RGB{0x05, 0x06, 0x0c}
+
+func embers() []wire.RGB {
+	return ramp(maxHeat+1,
+		stop{0, night}, stop{0.12, wire.RGB{0x0d, 0x10, 0x2b}}, stop{0.30, wire.RGB{0x2c, 0x1c, 0x5e}},
+		stop{0.46, wire.RGB{0x7a, 0x26, 0x6b}}, stop{0.58, wire.RGB{0xc4, 0x4c, 0x50}},
+		stop{0.74, wire.RGB{0xe0, 0x88, 0x3f}}, stop{0.88, wire.RGB{0xe6, 0xb0, 0x62}}, stop{1, wire.RGB{0xe2, 0xc2, 0x8c}})
+}
+
+func aurora() []wire.RGB {
+	return ramp(maxHeat+1,
+		stop{0, night}, stop{0.10, wire.RGB{0x0a, 0x10, 0x2a}}, stop{0.26, wire.RGB{0x14, 0x2a, 0x5c}},
+		stop{0.42, wire.RGB{0x16, 0x5f, 0x86}}, stop{0.56, wire.RGB{0x1f, 0x9c, 0x94}},
+		stop{0.72, wire.RGB{0x8f, 0xc4, 0x86}}, stop{0.86, wire.RGB{0xe3, 0xc5, 0x77}}, stop{1, wire.RGB{0xf0, 0xcf, 0x96}})
+}
+
+// soup is Conway's Life on a torus: a random soup or a few famous patterns, and a
+// new one when nothing new happens any more.
+type soup struct {
+	setting  Setting
+	random   *rand.Rand
+	torus    *life.Torus
+	cycles   life.CycleDetector
+	light    *phosphor
+	frame    int // since the last seeding
+	every    int // frames a generation
+	quiet    int // generations with next to no activity
+	rounds   int
+	drain    int // frames left of the pause in which the old universe fades
+	caption  string
+	patterns []life.Pattern
+	stars    []life.Pattern // those of them that do something
+}
+
+func newSoup(s Setting) (*soup, error) {
+	torus, err := life.NewTorus(s.Width, s.Height, life.Conway)
+	if err != nil {
+		return nil, fmt.Errorf("scene life: %w", err)
+	}
+	sc := &soup{
+		setting: s, torus: torus, random: rand.New(rand.NewPCG(s.Seed, 1)),
+		light: newPhosphor(s.Width, s.Height, s.FramesPerSecond, 30, embers(), 75),
+		every: max(1, s.FramesPerSecond/15),
+	}
+	for _, p := range life.Patterns() {
+		if p.Rule.Unbounded() == life.Conway && p.Width <= s.Width/2 && p.Height <= s.Height/2 {
+			sc.patterns = append(sc.patterns, p)
+			lively, err := isLively(p)
+			if err != nil {
+				return nil, fmt.Errorf("scene life: %w", err)
+			}
+			if lively {
+				sc.stars = append(sc.stars, p)
+			}
+		}
+	}
+	if s.Seed%3 == 1 {
+		sc.rounds = 1
+	}
+	sc.seed()
+	return sc, nil
+}
+
+// isLively reports whether the pattern is more than a still life or a blinker after a
+// while.
+func isLively(p life.Pattern) (bool, error) {
+	torus, err := life.NewTorus(p.Width+64, p.Height+64, life.Conway)
+	if err != nil {
+		return false, err
+	}
+	torus.PlaceCentred(&p)
+	torus.StepN(40)
+	return torus.Activity() > 0, nil
+}
+
+// seed starts over: a soup and a round of patterns in turn.
+func (s *soup) seed() {
+	s.frame, s.quiet, s.cycles = 0, 0, life.CycleDetector{}
+	s.torus.Clear()
+	if s.rounds%2 == 0 || len(s.stars) == 0 {
+		density := 0.12 + 0.22*s.random.Float64()
+		s.torus.Randomize(s.random.Uint64(), density)
+		s.caption = "Conway’s Game of Life · a random soup"
+	} else {
+		s.plant()
+	}
+	s.rounds++
+}
+
+// plant sets a famous pattern into the middle, which gives the caption its name, and
+// others around it.
+func (s *soup) plant() {
+	star := s.stars[s.random.IntN(len(s.stars))]
+	s.torus.PlaceCentred(&star)
+	for range 10 {
+		p := s.patterns[s.random.IntN(len(s.patterns))]
+		// Beside the middle, which belongs to the star.
+		x := s.random.IntN(s.setting.Width)
+		y := s.random.IntN(s.setting.Height)
+		dx, dy := x+p.Width/2-s.setting.Width/2, y+p.Height/2-s.setting.Height/2
+		if math.Hypot(float64(dx), float64(dy)) < float64(star.Width+p.Width)/2+40 {
+			continue
+		}
+		s.torus.Place(&p, x, y)
+	}
+	s.caption = "Conway’s Game of Life · " + star.Name
+	if star.Discoverer != "" {
+		s.caption += ", " + star.Discoverer
+	}
+	if star.Year != 0 {
+		s.caption += fmt.Sprintf(", %d", star.Year)
+	}
+}
+
+func (s *soup) Step() {
+	s.light.age()
+	s.frame++
+	if s.drain > 0 {
+		if s.drain--; s.drain == 0 {
+			s.seed()
+			s.expose()
+		}
+		return
+	}
+	if s.frame == 1 {
+		s.expose()
+		return
+	}
+	if s.frame%s.every != 0 {
+		return
+	}
+	s.torus.Step()
+	s.expose()
+	if s.torus.Activity() < 0.0004 {
+		s.quiet++
+	} else {
+		s.quiet = 0
+	}
+	// A blinker's twin comes back after two generations, so the hash alone sees
+	// only what stands still as a whole; the activity sees the rest, and the
+	// gliders that circle for ever.
+	if s.quiet > 150 || s.cycles.Observe(s.torus.Hash()) > 0 && s.quiet > 45 {
+		s.torus.Clear()
+		s.expose()
+		s.drain = 2 * s.setting.FramesPerSecond
+	}
+}
+
+func (s *soup) expose() {
+	words, stride := s.torus.Words()
+	s.light.expose(words, stride, 0, 0)
+}
+
+func (s *soup) Draw(f *wire.Frame) {
+	if s.setting.Sharp {
+		s.light.drawSharp(f)
+		return
+	}
+	s.light.draw(f)
+}
+
+func (s *soup) Caption() string { return s.caption }
+
+// line is the link between Life and Sierpinski: one long straight line of cells under plain
+// B3/S23 grows Sierpinski triangles from both ends.
+type line struct {
+	setting Setting
+	random  *rand.Rand
+	torus   *life.Torus
+	light   *phosphor
+	x0, y0  int // of the visible part
+	length  int
+	frame   int
+	every   int
+	drawn   int // cells of the line that are there already
+	drain   int
+	growing bool
+}
+
+// The line is drawn from its middle within two seconds, rests for one, and grows.
+const (
+	lineDraw = 2
+	lineRest = 1
+)
+
+func newLine(s Setting) (*line, error) {
+	// The universe is larger than the picture, so that what leaves it does not come
+	// back from the other side before the scene is over.
+	margin := 128
+	w := (s.Width + 63) / 64 * 64
+	torus, err := life.NewTorus(w+2*margin, s.Height+2*margin, life.Conway)
+	if err != nil {
+		return nil, fmt.Errorf("scene line: %w", err)
+	}
+	l := &line{
+		setting: s, torus: torus, random: rand.New(rand.NewPCG(s.Seed, 2)), x0: margin, y0: margin,
+		light: newPhosphor(s.Width, s.Height, s.FramesPerSecond, 15, aurora(), 15),
+		every: max(1, s.FramesPerSecond/6),
+	}
+	l.restart()
+	return l, nil
+}
+
+func (l *line) restart() {
+	l.torus.Clear()
+	l.frame, l.drawn, l.growing = 0, 0, false
+	// Triangles grow as far as half the line; a power of two closes them.
+	l.length = 1
+	for l.length*2 <= min(l.setting.Height, l.setting.Width) {
+		l.length *= 2
+	}
+}
+
+func (l *line) Step() {
+	l.frame++
+	l.light.age()
+	fps := l.setting.FramesPerSecond
+	switch {
+	case l.drain > 0:
+		if l.drain--; l.drain == 0 {
+			l.restart()
+		}
+	case !l.growing:
+		t := min(1, float64(l.frame)/float64(lineDraw*fps))
+		want := int(float64(l.length) * t * t * (3 - 2*t))
+		mid := l.x0 + l.setting.Width/2
+		for l.drawn < want {
+			x := mid + l.drawn/2
+			if l.drawn%2 == 1 {
+				x = mid - l.drawn/2 - 1
+			}
+			l.torus.Set(x, l.y0+l.setting.Height/2, true)
+			l.drawn++
+		}
+		l.expose()
+		l.growing = l.frame >= (lineDraw+lineRest)*fps
+	case l.frame%l.every == 0:
+		l.torus.StepN(2) // every second generation: its interior strobes
+		l.expose()
+		if l.torus.Generation() > uint64(3*l.length) {
+			l.torus.Clear()
+			l.expose()
+			l.drain = 4 * fps
+		}
+	}
+}
+
+func (l *line) expose() {
+	words, stride := l.torus.Words()
+	l.light.expose(words, stride, l.x0, l.y0)
+}
+
+func (l *line) Draw(f *wire.Frame) { l.light.draw(f) }
+
+func (l *line) Caption() string {
+	if !l.growing {
+		return "One straight line of cells …"
+	}
+	return "… grows Sierpinski’s triangle under the plain rules of Life"
+}

@@ -1,0 +1,391 @@
+package display
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/sierpi/sierpi/display/wire"
+)
+
+// Options are what a Stage is made of.
+type Options struct {
+	Width, Height   int           // cells; 480x270 if both are 0
+	FramesPerSecond int           // 1 to 60; 0 is 30
+	Scenes          []string      // in the order of rotation; none: life, line, zoom
+	Dwell           time.Duration // how long a scene stays; 0 is 90 s
+	Fade            time.Duration // how long the change takes, half of it into the dark; at least 1 s, 0 is 2 s
+	Seed            uint64        // 0: from the operating system
+	MaxScreens      int           // attached at once; 0 is 100
+	Logger          *slog.Logger  // nil: slog.Default
+	Sharp           bool          // Setting.Sharp
+	AllowFlashes    bool          // the owner wants no guard against more than three flashes a second
+
+	// Cards, if not nil, is asked every few seconds, while a screen is attached,
+	// for what the cards over the picture say.
+	Cards func(context.Context) Cards
+
+	// RateLimit, if not nil, is the most frames a second that this request's client
+	// is sent.
+	RateLimit func(*http.Request) int
+}
+
+func (o *Options) complete() error {
+	if o.Width == 0 && o.Height == 0 {
+		o.Width, o.Height = 480, 270
+	}
+	if o.FramesPerSecond == 0 {
+		o.FramesPerSecond = 30
+	}
+	if len(o.Scenes) == 0 {
+		o.Scenes = []string{"life", "line", "zoom"}
+	}
+	if o.Dwell == 0 {
+		o.Dwell = 90 * time.Second
+	}
+	if o.Fade == 0 {
+		o.Fade = 2 * time.Second
+	}
+	if o.MaxScreens == 0 {
+		o.MaxScreens = 100
+	}
+	if o.Logger == nil {
+		o.Logger = slog.Default()
+	}
+	if o.Seed == 0 {
+		o.Seed = rand.Uint64()
+	}
+	switch {
+	case o.Width < 64 || o.Height < 64 || o.Width > wire.MaxSide || o.Height > wire.MaxSide || o.Width*o.Height > wire.MaxCells:
+		return fmt.Errorf("display: %dx%d cells: write 64 to %d for width and height, and at most %d cells in all", o.Width, o.Height, wire.MaxSide, wire.MaxCells)
+	case o.FramesPerSecond < 1 || o.FramesPerSecond > 60:
+		return fmt.Errorf("display: %d frames a second: write 1 to 60", o.FramesPerSecond)
+	case o.Fade < time.Second:
+		return fmt.Errorf("display: a fade of %v: write at least 1s, a shorter one would be a flash", o.Fade)
+	case o.Dwell < 2*o.Fade:
+		return fmt.Errorf("display: a scene stays %v and fades for %v: write a dwell of at least twice the fade", o.Dwell, o.Fade)
+	}
+	return nil
+}
+
+// The ring of recent frames: so many, or so many bytes of cells.
+const (
+	ringFrames = 32
+	ringBytes  = 8 << 20
+	// A frame may be encoded against so many different bases: the last one, and
+	// those of the screens that asked for fewer frames. Screens further off get
+	// the key frame, which is also encoded once.
+	maxBases = 4
+	// Hashes are kept longer than frames, because a heartbeat takes its time.
+	hashFrames = 1024
+)
+
+// Stage shows one universe on many screens.
+type Stage struct {
+	opt Options
+
+	watched chan struct{} // capacity 1: a first screen has come
+	ended   chan struct{} // closed when Run returns
+	empty   chan struct{} // closed when, after that, the last screen has left
+
+	mu       sync.Mutex
+	director *director
+	guard    *flashGuard
+	encoder  wire.Encoder
+	ring     []wire.Frame // frame n in ring[n%len]
+	hashes   [hashFrames]numbered
+	current  *wire.Frame // in the ring
+	messages map[uint32]*encoded
+	screens  map[*screen]struct{}
+	past     map[string]ScreenStatus // by client id: screens that are gone
+	cards    []byte                  // the last cards as JSON
+	picture  picture
+	stopped  bool
+}
+
+type numbered struct{ number, hash uint32 }
+
+// encoded is one encoded frame, shared by all screens it is sent to.
+type encoded struct {
+	number uint32
+	data   []byte
+}
+
+// New makes a stage and draws its first frame.
+func New(o Options) (*Stage, error) {
+	if err := o.complete(); err != nil {
+		return nil, err
+	}
+	d, err := newDirector(o)
+	if err != nil {
+		return nil, err
+	}
+	s := &Stage{
+		opt: o, director: d, guard: newFlashGuard(o.Width, o.Height, o.FramesPerSecond),
+		watched:  make(chan struct{}, 1),
+		ended:    make(chan struct{}),
+		empty:    make(chan struct{}),
+		ring:     make([]wire.Frame, max(4, min(ringFrames, ringBytes/(o.Width*o.Height)))),
+		messages: make(map[uint32]*encoded),
+		screens:  make(map[*screen]struct{}),
+		past:     make(map[string]ScreenStatus),
+	}
+	s.mu.Lock()
+	s.advance()
+	s.mu.Unlock()
+	return s, nil
+}
+
+// String names the task.
+func (s *Stage) String() string { return "display" }
+
+// Run steps the universe while a screen is attached, until the context ends; then
+// it sends the screens away. It is called once.
+func (s *Stage) Run(ctx context.Context) error {
+	var tasks sync.WaitGroup
+	defer tasks.Wait()
+	defer s.close()
+	if s.opt.Cards != nil {
+		tasks.Go(func() { s.pollCards(ctx) })
+	}
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-s.watched:
+		}
+		s.play(ctx)
+	}
+}
+
+// play runs until nobody watches.
+func (s *Stage) play(ctx context.Context) {
+	ticker := time.NewTicker(time.Second / time.Duration(s.opt.FramesPerSecond))
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+			if !s.tick() {
+				return
+			}
+		}
+	}
+}
+
+// tick makes the next frame; false if nobody watches.
+func (s *Stage) tick() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.screens) == 0 {
+		s.rest()
+		return false
+	}
+	s.advance()
+	for sc := range s.screens {
+		sc.nudge()
+	}
+	return true
+}
+
+// advance draws the next frame into the ring. s.mu is held.
+func (s *Stage) advance() {
+	number := uint32(1)
+	if s.current != nil {
+		number = s.current.Number + 1
+		s.director.step()
+	}
+	f := &s.ring[number%uint32(len(s.ring))]
+	if len(f.Cells) == 0 {
+		f.Width, f.Height = s.opt.Width, s.opt.Height
+		f.Cells = make([]uint8, f.Width*f.Height)
+	}
+	f.Number = number
+	s.director.draw(f)
+	if !s.opt.AllowFlashes {
+		damped := s.guard.damp > 0
+		s.guard.check(f)
+		if !damped && s.guard.damp > 0 {
+			s.opt.Logger.Warn("a scene flashes more than three times a second; its contrast is taken back", "scene", f.Scene)
+		}
+	}
+	s.current = f
+	s.hashes[number%hashFrames] = numbered{number, f.Hash()}
+	clear(s.messages)
+}
+
+// rest lets go of what only screens need. s.mu is held.
+func (s *Stage) rest() {
+	for i := range s.ring {
+		if &s.ring[i] != s.current {
+			s.ring[i] = wire.Frame{}
+		}
+	}
+	clear(s.messages)
+	s.encoder = wire.Encoder{}
+	s.picture = picture{}
+}
+
+// frame returns the frame of that number, if it is still there. s.mu is held.
+func (s *Stage) frame(number uint32) *wire.Frame {
+	if f := &s.ring[number%uint32(len(s.ring))]; f.Number == number && number != 0 {
+		return f
+	}
+	return nil
+}
+
+// message returns the current frame encoded for a screen that shows base (0:
+// nothing yet). s.mu is held.
+func (s *Stage) message(base uint32) (*encoded, error) {
+	from := s.frame(base)
+	if from == nil {
+		base = 0
+	}
+	if m := s.messages[base]; m != nil {
+		return m, nil
+	}
+	if len(s.messages) >= maxBases && base != 0 {
+		return s.message(0)
+	}
+	data, err := s.encoder.Encode(from, s.current)
+	if err != nil {
+		return nil, err
+	}
+	m := &encoded{number: s.current.Number, data: data}
+	s.messages[base] = m
+	return m, nil
+}
+
+// hashOf returns the hash of a frame that was shown lately. s.mu is held.
+func (s *Stage) hashOf(number uint32) (uint32, bool) {
+	h := s.hashes[number%hashFrames]
+	return h.hash, h.number == number && number != 0
+}
+
+// Skip changes to the next scene at once.
+func (s *Stage) Skip() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.director.skip()
+}
+
+var errFull = errors.New("as many screens as this daemon allows are attached already")
+
+// attach adds a screen.
+func (s *Stage) attach(sc *screen) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.stopped {
+		return errors.New("the daemon is stopping")
+	}
+	if len(s.screens) >= s.opt.MaxScreens {
+		return errFull
+	}
+	s.screens[sc] = struct{}{}
+	delete(s.past, sc.id)
+	select {
+	case s.watched <- struct{}{}:
+	default:
+	}
+	return nil
+}
+
+// detach removes a screen and remembers how it was.
+func (s *Stage) detach(sc *screen) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.screens, sc)
+	if s.stopped && len(s.screens) == 0 {
+		close(s.empty)
+	}
+	if sc.id == "" {
+		return
+	}
+	now := time.Now()
+	st := sc.status(now)
+	st.State = Gone
+	st.Left = now
+	s.past[sc.id] = st
+	for len(s.past) > maxPast {
+		oldest, when := "", now.Add(time.Hour)
+		for id, p := range s.past {
+			if p.Left.Before(when) {
+				oldest, when = id, p.Left
+			}
+		}
+		delete(s.past, oldest)
+	}
+}
+
+func (s *Stage) close() {
+	s.mu.Lock()
+	s.stopped = true
+	attached := len(s.screens)
+	s.mu.Unlock()
+	close(s.ended)
+	if attached == 0 {
+		return
+	}
+	// Screens are told why; one that does not answer is not waited for.
+	patience := time.NewTimer(farewell)
+	defer patience.Stop()
+	select {
+	case <-s.empty:
+	case <-patience.C:
+	}
+}
+
+// farewell is how long screens have to take leave when the daemon stops.
+const farewell = 500 * time.Millisecond
+
+// cardsEvery is how often the cards are asked for.
+const cardsEvery = 5 * time.Second
+
+func (s *Stage) pollCards(ctx context.Context) {
+	ticker := time.NewTicker(cardsEvery)
+	defer ticker.Stop()
+	for {
+		s.mu.Lock()
+		watched := len(s.screens) > 0
+		missing := s.cards == nil
+		s.mu.Unlock()
+		if watched || missing {
+			s.refreshCards(ctx)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+	}
+}
+
+func (s *Stage) refreshCards(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, cardsEvery)
+	defer cancel()
+	cards := s.opt.Cards(ctx)
+	data, err := json.Marshal(struct {
+		Type  string `json:"type"`
+		Cards Cards  `json:"cards"`
+	}{"cards", cards})
+	if err != nil {
+		s.opt.Logger.Error("the cards cannot be written as JSON", "error", err)
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if string(data) == string(s.cards) {
+		return
+	}
+	s.cards = data
+	for sc := range s.screens {
+		sc.nudge()
+	}
+}

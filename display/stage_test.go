@@ -1,0 +1,470 @@
+package display_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"image/png"
+	"io"
+	"net"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/coder/websocket"
+
+	"github.com/sierpi/sierpi/display"
+	"github.com/sierpi/sierpi/display/wire"
+)
+
+// client is a screen written in Go.
+type client struct {
+	conn *websocket.Conn
+	dec  wire.Decoder
+}
+
+func dial(t testing.TB, base, query string, hc *http.Client) *client {
+	t.Helper()
+	conn, _, err := websocket.Dial(t.Context(), "ws"+strings.TrimPrefix(base, "http")+"/display/screen"+query, &websocket.DialOptions{HTTPClient: hc})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.CloseNow() })
+	conn.SetReadLimit(4 << 20)
+	return &client{conn: conn}
+}
+
+// next reads to the next frame and acknowledges it.
+func (c *client) next(ctx context.Context) (*wire.Frame, int, error) {
+	for {
+		kind, data, err := c.conn.Read(ctx)
+		if err != nil {
+			return nil, 0, err
+		}
+		if kind != websocket.MessageBinary {
+			continue
+		}
+		f, err := c.dec.Decode(data)
+		if err != nil {
+			return nil, 0, err
+		}
+		if err := c.say(ctx, map[string]any{"type": "ack", "frame": f.Number}); err != nil {
+			return nil, 0, err
+		}
+		return f, len(data), nil
+	}
+}
+
+func (c *client) say(ctx context.Context, m any) error {
+	data, err := json.Marshal(m)
+	if err != nil {
+		return err
+	}
+	return c.conn.Write(ctx, websocket.MessageText, data)
+}
+
+// fetchFrame asks the daemon for its own copy of a frame.
+func fetchFrame(t testing.TB, base string, number uint32) *wire.Frame {
+	t.Helper()
+	r, err := http.Get(fmt.Sprintf("%s/display/cells?n=%d", base, number))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Body.Close()
+	body, err := io.ReadAll(r.Body)
+	if err != nil || r.StatusCode != http.StatusOK {
+		t.Fatalf("frame %d: %v, status %d: %s", number, err, r.StatusCode, body)
+	}
+	var d wire.Decoder
+	f, err := d.Decode(body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
+// TestRates holds screens of different rates to the same universe, across a change
+// of scene.
+func TestRates(t *testing.T) {
+	s := newStage(t, display.Options{Dwell: 4 * time.Second, Fade: time.Second, FramesPerSecond: 20})
+	base := serve(t, s)
+	var group sync.WaitGroup
+	for _, rate := range []string{"20", "10", "5"} {
+		c := dial(t, base, "?rate="+rate, nil)
+		group.Go(func() {
+			scenes := map[string]bool{}
+			for len(scenes) < 2 {
+				f, _, err := c.next(t.Context())
+				if err != nil {
+					t.Errorf("at %s frames/s: %v", rate, err)
+					return
+				}
+				scenes[f.Scene] = true
+				if own := fetchFrame(t, base, f.Number); !bytes.Equal(own.Cells, f.Cells) || own.Hash() != f.Hash() {
+					t.Errorf("at %s frames/s: frame %d is another than the daemon's", rate, f.Number)
+					return
+				}
+			}
+		})
+	}
+	group.Wait()
+}
+
+// TestIdle is that nothing moves while nobody watches.
+func TestIdle(t *testing.T) {
+	asked := atomic.Int32{}
+	s := newStage(t, display.Options{Cards: func(context.Context) display.Cards { asked.Add(1); return display.Cards{} }})
+	base := serve(t, s)
+	c := dial(t, base, "", nil)
+	for range 5 {
+		if _, _, err := c.next(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c.conn.CloseNow()
+	awaitStatus(t, s, func(st display.Status) bool { return len(st.Screens) == 0 })
+	// One more tick may be under way; after it the number stands still.
+	var last uint32
+	awaitStatus(t, s, func(st display.Status) bool { same := st.Frame == last; last = st.Frame; return same })
+	timer := time.NewTimer(300 * time.Millisecond) // nine frames, were there any
+	<-timer.C
+	if st := s.Status(); st.Frame != last {
+		t.Errorf("frame %d came after %d with nobody watching", st.Frame, last)
+	}
+	// The picture is there all the same, and a returning screen goes on from it.
+	r, err := http.Get(base + "/display/frame.png")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Body.Close()
+	if got := r.Header.Get(display.FrameHeader); got != strconv.Itoa(int(last)) {
+		t.Errorf("the picture is of frame %s, not %d", got, last)
+	}
+	c = dial(t, base, "", nil)
+	if f, _, err := c.next(t.Context()); err != nil || f.Number < last || f.Number > last+3 {
+		t.Errorf("the screen that came back got %v, %v; the last frame was %d", f, err, last)
+	}
+}
+
+// slowConn reads so many bytes a second and has a small window.
+type slowConn struct {
+	net.Conn
+	perSecond int
+}
+
+func (c *slowConn) Read(p []byte) (int, error) {
+	n := min(len(p), max(1, c.perSecond/50))
+	timer := time.NewTimer(20 * time.Millisecond)
+	defer timer.Stop()
+	<-timer.C
+	return c.Conn.Read(p[:n])
+}
+
+// TestSlowScreen is that a throttled screen skips frames, still shows right ones,
+// and delays nobody.
+func TestSlowScreen(t *testing.T) {
+	s := newStage(t, display.Options{Scenes: []string{"zoom"}}) // the scene with the largest frames
+	base := serve(t, s)
+	transport := &http.Transport{DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+		conn, err := new(net.Dialer).DialContext(ctx, network, address)
+		if err != nil {
+			return nil, err
+		}
+		if err := conn.(*net.TCPConn).SetReadBuffer(4 << 10); err != nil {
+			return nil, err
+		}
+		return &slowConn{conn, 60e3}, nil
+	}}
+	defer transport.CloseIdleConnections()
+	slow := dial(t, base, "?id=slow", &http.Client{Transport: transport})
+	fast := dial(t, base, "?id=fast", nil)
+
+	ctx, cancel := context.WithCancel(t.Context())
+	var group sync.WaitGroup
+	defer group.Wait()
+	defer cancel()
+	var slowFrames atomic.Int32
+	group.Go(func() {
+		for {
+			f, _, err := slow.next(ctx)
+			if err != nil {
+				if ctx.Err() == nil {
+					t.Errorf("the slow screen: %v", err)
+				}
+				return
+			}
+			if len(f.Cells) > 0 {
+				slowFrames.Add(1)
+			}
+		}
+	})
+	// Six seconds of the fast screen: every frame, in turn.
+	var last, gaps, count uint32
+	began := time.Now()
+	for time.Since(began) < 6*time.Second {
+		f, _, err := fast.next(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if last != 0 {
+			gaps += f.Number - last - 1
+		}
+		last = f.Number
+		count++
+	}
+	st := s.Status()
+	var slowStatus display.ScreenStatus
+	for _, sc := range st.Screens {
+		if sc.ID == "slow" {
+			slowStatus = sc
+		}
+	}
+	t.Logf("in six seconds: fast %d frames, %d missing; slow %d sent, %d arrived, %d skipped", count, gaps, slowStatus.Sent, slowFrames.Load(), slowStatus.Skipped)
+	if gaps > count/10 {
+		t.Errorf("the fast screen misses %d frames of %d", gaps, count)
+	}
+	if slowStatus.Skipped == 0 {
+		t.Errorf("the slow screen skipped nothing: %+v", slowStatus)
+	}
+	if slowFrames.Load() == 0 {
+		t.Error("the slow screen got no frame at all")
+	}
+	// What lies in buffers on the way to it is bounded: old frames are of no use.
+	if behind := int64(slowStatus.Sent) - int64(slowFrames.Load()); behind > 35 {
+		t.Errorf("%d frames are under way to the slow screen", behind)
+	}
+}
+
+// TestFiftyScreens is one daemon with fifty screens, all of which see all of it.
+func TestFiftyScreens(t *testing.T) {
+	s := newStage(t, display.Options{Scenes: []string{"life"}, FramesPerSecond: 15})
+	base := serve(t, s)
+	var group sync.WaitGroup
+	var frames atomic.Int64
+	for i := range 50 {
+		c := dial(t, base, fmt.Sprintf("?id=s%d&rate=%d", i, []int{15, 5}[i%2]), nil)
+		group.Go(func() {
+			for range 20 {
+				if _, _, err := c.next(t.Context()); err != nil {
+					t.Errorf("screen %d: %v", i, err)
+					return
+				}
+				frames.Add(1)
+			}
+		})
+	}
+	if n := len(s.Status().Screens); n != 50 {
+		t.Errorf("%d screens are attached", n)
+	}
+	group.Wait()
+	if frames.Load() != 50*20 {
+		t.Errorf("%d frames arrived", frames.Load())
+	}
+}
+
+func TestTooManyScreens(t *testing.T) {
+	s := newStage(t, display.Options{MaxScreens: 1})
+	base := serve(t, s)
+	dial(t, base, "", nil)
+	r, err := http.Get(base + "/display/screen")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Body.Close()
+	if r.StatusCode != http.StatusServiceUnavailable || r.Header.Get("Retry-After") == "" {
+		t.Errorf("status %d, Retry-After %q", r.StatusCode, r.Header.Get("Retry-After"))
+	}
+}
+
+// TestStates tells painting, wrong, blank, paused, hidden and gone apart.
+func TestStates(t *testing.T) {
+	s := newStage(t, display.Options{Scenes: []string{"zoom"}})
+	base := serve(t, s)
+	c := dial(t, base, "?id=kitchen", nil)
+	var f *wire.Frame
+	for range 20 {
+		var err error
+		if f, _, err = c.next(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	hash := f.Hash()
+	for _, step := range []struct {
+		beat map[string]any
+		want display.State
+	}{
+		{map[string]any{"hash": hash, "visible": true}, display.Painting},
+		{map[string]any{"hash": hash + 1, "visible": true}, display.Wrong},
+		{map[string]any{"hash": hash + 1, "visible": true, "blank": true}, display.Blank},
+		{map[string]any{"hash": hash, "visible": true, "paused": true}, display.Paused},
+		{map[string]any{"hash": hash, "visible": false}, display.Hidden},
+		{map[string]any{"visible": true, "rung": "png"}, display.Painting},
+	} {
+		step.beat["type"], step.beat["frame"] = "beat", f.Number
+		if err := c.say(t.Context(), step.beat); err != nil {
+			t.Fatal(err)
+		}
+		awaitStatus(t, s, func(st display.Status) bool { return st.Screens[0].State == step.want })
+	}
+	c.conn.CloseNow()
+	st := awaitStatus(t, s, func(st display.Status) bool { return st.Screens[0].State == display.Gone })
+	if st.Screens[0].ID != "kitchen" || st.Screens[0].Left.IsZero() {
+		t.Errorf("gone, but not remembered: %+v", st.Screens[0])
+	}
+}
+
+// TestBadScreens is what a screen must not do.
+func TestBadScreens(t *testing.T) {
+	s := newStage(t, display.Options{})
+	base := serve(t, s)
+	for _, query := range []string{"?rate=x", "?rate=-1", "?rate=NaN", "?id=" + strings.Repeat("x", 65), "?id=%00"} {
+		r, err := http.Get(base + "/display/screen" + query)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Body.Close()
+		if r.StatusCode != http.StatusBadRequest {
+			t.Errorf("%s: status %d", query, r.StatusCode)
+		}
+	}
+	for name, say := range map[string]func(*client) error{
+		"no JSON":      func(c *client) error { return c.conn.Write(t.Context(), websocket.MessageText, []byte("{")) },
+		"unknown type": func(c *client) error { return c.say(t.Context(), map[string]any{"type": "x"}) },
+		"binary":       func(c *client) error { return c.conn.Write(t.Context(), websocket.MessageBinary, []byte{1}) },
+		"too long":     func(c *client) error { return c.conn.Write(t.Context(), websocket.MessageText, make([]byte, 5000)) },
+		"too many": func(c *client) error {
+			for range 500 {
+				if err := c.say(t.Context(), map[string]any{"type": "ack", "frame": 0}); err != nil {
+					return nil // closed already
+				}
+			}
+			return nil
+		},
+	} {
+		c := dial(t, base, "", nil)
+		if err := say(c); err != nil {
+			t.Fatal(err)
+		}
+		for {
+			if _, _, err := c.conn.Read(t.Context()); err != nil {
+				if websocket.CloseStatus(err) == -1 && name != "too many" {
+					t.Errorf("%s: %v", name, err)
+				}
+				break
+			}
+		}
+	}
+	awaitStatus(t, s, func(st display.Status) bool { return len(st.Screens) == 0 })
+}
+
+// TestKeyOnRequest is a screen that lost its way.
+func TestKeyOnRequest(t *testing.T) {
+	s := newStage(t, display.Options{Scenes: []string{"life"}})
+	c := dial(t, serve(t, s), "", nil)
+	if _, _, err := c.next(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	c.dec = wire.Decoder{}
+	if err := c.say(t.Context(), map[string]any{"type": "key"}); err != nil {
+		t.Fatal(err)
+	}
+	for {
+		_, data, err := c.conn.Read(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.dec.Decode(data); err == nil {
+			return
+		}
+	}
+}
+
+func TestPictureIsTheFrame(t *testing.T) {
+	s := newStage(t, display.Options{Scenes: []string{"zoom"}})
+	base := serve(t, s)
+	c := dial(t, base, "", nil)
+	f, _, err := c.next(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := http.Get(fmt.Sprintf("%s/display/frame.png?n=%d&scale=2", base, f.Number))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Body.Close()
+	img, err := png.Decode(r.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if img.Bounds().Dx() != 2*f.Width || img.Bounds().Dy() != 2*f.Height {
+		t.Fatalf("the picture is %v", img.Bounds())
+	}
+	if r.Header.Get(display.HashHeader) != strconv.Itoa(int(f.Hash())) {
+		t.Errorf("hash %s for %d", r.Header.Get(display.HashHeader), f.Hash())
+	}
+	colours := f.Colours()
+	for i, v := range f.Cells {
+		r, g, b, _ := img.At(2*(i%f.Width)+1, 2*(i/f.Width)+1).RGBA()
+		if got := (wire.RGB{uint8(r >> 8), uint8(g >> 8), uint8(b >> 8)}); got != colours[v] {
+			t.Fatalf("cell %d is %v in the picture, %v in the frame", i, got, colours[v])
+		}
+	}
+	for _, query := range []string{"?n=0", "?n=x", "?scale=0", "?scale=1000", "?n=4000000000"} {
+		r, err := http.Get(base + "/display/frame.png" + query)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Body.Close()
+		if r.StatusCode/100 != 4 {
+			t.Errorf("%s: status %d", query, r.StatusCode)
+		}
+	}
+}
+
+func TestOptions(t *testing.T) {
+	for name, o := range map[string]display.Options{
+		"scene": {Scenes: []string{"life", "nothing"}},
+		"size":  {Width: 10, Height: 10},
+		"large": {Width: 8192, Height: 8192},
+		"rate":  {FramesPerSecond: 61},
+		"fade":  {Fade: time.Millisecond},
+		"dwell": {Dwell: time.Second},
+	} {
+		if _, err := display.New(o); err == nil {
+			t.Errorf("%s: no error", name)
+		}
+	}
+}
+
+// TestStopsAtOnce is that open screens do not hold the daemon up.
+func TestStopsAtOnce(t *testing.T) {
+	s, err := display.New(display.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- s.Run(ctx) }()
+	base := serve(t, s)
+	c := dial(t, base, "", nil)
+	if _, _, err := c.next(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	cancel()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	for {
+		if _, _, err := c.conn.Read(t.Context()); err != nil {
+			if websocket.CloseStatus(err) != websocket.StatusGoingAway {
+				t.Errorf("the screen was told %v", err)
+			}
+			break
+		}
+	}
+}

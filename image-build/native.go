@@ -1,0 +1,197 @@
+package imagebuild
+
+import (
+	"bytes"
+	"context"
+	"debug/elf"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+)
+
+// nativePackages are of the image's release, but of this machine's architecture.
+// While the packages of a foreign root install, their programs stand in for the
+// emulated ones of the same version: the shell, Perl, Python and the small tools of
+// maintainer scripts, and the unpacking. dpkg itself stays: it has its architecture
+// compiled in. At the end each goes back where it was, and nothing of them is left.
+var nativePackages = []string{
+	"dash", "coreutils", "sed", "grep", "findutils", "mawk", "tar", "gzip", "xz-utils", "zstd", "cpio", "bzip2",
+	"perl-base", "dpkg", "debianutils", "diffutils", "python3.13-minimal", "util-linux", "libc-bin",
+}
+
+// standInHook lays the native tree's programs over the root's. $1 is the root, $2
+// the tree.
+const standInHook = `#!/bin/sh
+set -eu
+root=$1 native=$2
+mkdir "$root/.foreign"
+# Libraries and the dynamic loader lie under paths of their own architecture.
+for lib in "$native"/usr/lib/*-linux-gnu*; do
+    [ ! -e "$root/usr/lib/${lib##*/}" ] || { echo "the root has ${lib##*/} already" >&2; exit 1; }
+    cp -a "$lib" "$root/usr/lib/"
+    echo "usr/lib/${lib##*/}" >>"$root/.foreign/added"
+done
+if [ -d "$native/usr/lib64" ] && [ ! -e "$root/lib64" ]; then
+    cp -a "$native/usr/lib64" "$root/usr/"
+    ln -s usr/lib64 "$root/lib64"
+    printf 'usr/lib64\nlib64\n' >>"$root/.foreign/added"
+fi
+while read -r program; do
+    if [ -f "$root/$program" ] && [ ! -L "$root/$program" ]; then
+        mkdir -p "$root/.foreign/${program%/*}"
+        mv "$root/$program" "$root/.foreign/$program"
+        cp "$native/$program" "$root/$program"
+        echo "$program" >>"$root/.foreign/replaced"
+    fi
+done <"$native/programs"
+# Python is yet to come: what its package brings is put aside.
+chroot "$root" dpkg-divert --quiet --local --rename --divert /usr/bin/python3.13.later --add /usr/bin/python3.13
+cp "$native/usr/bin/python3.13" "$root/usr/bin/python3.13"
+`
+
+// standOutHook takes them out again.
+const standOutHook = `#!/bin/sh
+set -eu
+root=$1
+rm "$root/usr/bin/python3.13"
+chroot "$root" dpkg-divert --quiet --local --rename --remove /usr/bin/python3.13
+while read -r program; do
+    mv "$root/.foreign/$program" "$root/$program"
+done <"$root/.foreign/replaced"
+while read -r added; do
+    rm -r "${root:?}/$added"
+done <"$root/.foreign/added"
+rm -r "$root/.foreign"
+`
+
+// nativeTree unpacks the tools and lists the programs that can stand in.
+func (b rootBuild) nativeTree(ctx context.Context) error {
+	tree := filepath.Join(b.work, "native")
+	if err := makeDir(tree); err != nil {
+		return err
+	}
+	for _, p := range b.lock.Tools {
+		if p.Arch != b.host && p.Arch != "all" {
+			return fmt.Errorf("the lock file's tools are of %s, this machine is %s; build with --emulated", p.Arch, b.host)
+		}
+		if _, err := (command{}).run(ctx, "dpkg-deb", "--extract", b.cache.Path(p), tree); err != nil {
+			return err
+		}
+	}
+	var programs strings.Builder
+	for _, dir := range []string{"usr/bin", "usr/sbin"} {
+		entries, err := os.ReadDir(filepath.Join(tree, dir))
+		if err != nil {
+			return err
+		}
+		for _, e := range entries {
+			name := e.Name()
+			switch {
+			case !e.Type().IsRegular():
+				continue
+			// These answer with the architecture that they are of, or work on the running system.
+			case name == "uname" || name == "arch" || name == "dpkg" || name == "setarch" || strings.HasPrefix(name, "python") || name == "ldconfig" || name == "mount" || name == "umount" || name == "su":
+				continue
+			}
+			if is, err := isELF(filepath.Join(tree, dir, name)); err != nil {
+				return err
+			} else if is {
+				programs.WriteString(dir + "/" + name + "\n")
+			}
+		}
+	}
+	return os.WriteFile(filepath.Join(tree, "programs"), []byte(programs.String()), 0o644)
+}
+
+func isELF(path string) (bool, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return false, err
+	}
+	defer f.Close()
+	magic := make([]byte, 4)
+	if _, err := io.ReadFull(f, magic); err != nil {
+		return false, nil // shorter than that
+	}
+	return string(magic) == elf.ELFMAG, nil
+}
+
+// machines of the architectures.
+var machines = map[string]elf.Machine{"amd64": elf.EM_X86_64, "arm64": elf.EM_AARCH64, "armhf": elf.EM_ARM, "armel": elf.EM_ARM}
+
+// onlyMachine checks that every program of the root, and of its initramfs, is of its
+// architecture: a stand-in left behind would be a machine that does not start.
+func onlyMachine(root, arch string) error {
+	want := machines[arch]
+	return filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if !d.Type().IsRegular() {
+			return nil
+		}
+		// Data for other machines, by design.
+		rel := strings.TrimPrefix(path, root)
+		if strings.HasPrefix(rel, "/usr/lib/grub/") || strings.HasPrefix(rel, "/boot/") && !strings.HasPrefix(filepath.Base(rel), "initrd") || strings.HasPrefix(rel, "/usr/lib/firmware/") || strings.HasPrefix(rel, "/usr/lib/raspi-firmware/") {
+			return nil
+		}
+		if strings.HasPrefix(rel, "/boot/initrd") {
+			return initramfsMachine(path, want)
+		}
+		f, err := os.Open(path)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		head := make([]byte, 20)
+		if _, err := io.ReadFull(f, head); err != nil || string(head[:4]) != elf.ELFMAG {
+			return nil
+		}
+		if got := elf.Machine(binary.LittleEndian.Uint16(head[18:])); got != want {
+			return fmt.Errorf("%s is a program for %s in a root of %s", rel, got, arch)
+		}
+		return nil
+	})
+}
+
+// initramfsMachine looks at every ELF header of an initramfs.
+func initramfsMachine(path string, want elf.Machine) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	cmd := exec.Command("zstd", "-dcqf")
+	cmd.Stdin = f
+	data, err := cmd.Output()
+	if err != nil {
+		return fmt.Errorf("%s is not compressed by zstd: %w", path, err)
+	}
+	found := 0
+	for i := 0; ; {
+		// 64-bit or 32-bit, little-endian, version 1.
+		n := bytes.Index(data[i:], []byte(elf.ELFMAG))
+		if n < 0 {
+			break
+		}
+		i += n
+		if h := data[i:]; len(h) > 20 && (h[4] == 1 || h[4] == 2) && h[5] == 1 && h[6] == 1 {
+			if kind := binary.LittleEndian.Uint16(h[16:]); kind >= 1 && kind <= 3 {
+				if got := elf.Machine(binary.LittleEndian.Uint16(h[18:])); got != want {
+					return fmt.Errorf("%s holds a program for %s; its root is for %s", path, got, want)
+				}
+				found++
+			}
+		}
+		i += 4
+	}
+	if found == 0 {
+		return fmt.Errorf("no program was found in %s", path)
+	}
+	return nil
+}

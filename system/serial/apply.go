@@ -1,0 +1,340 @@
+package serial
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/sierpi/sierpi/daemon/config"
+	"github.com/sierpi/sierpi/system"
+)
+
+// Apply brings the machine to the config and returns what it did; an empty plan
+// means that all was right. When a step fails, the files written before it get
+// their bytes back.
+func (m Manager) Apply(ctx context.Context, cfg config.Serial) (Plan, error) {
+	p, err := m.PlanApply(cfg)
+	if err != nil {
+		return p, err
+	}
+	return p, m.run(ctx, p)
+}
+
+// Off takes away everything that Apply made, and nothing else.
+func (m Manager) Off(ctx context.Context) (Plan, error) {
+	p, err := m.PlanOff()
+	if err != nil {
+		return p, err
+	}
+	return p, m.run(ctx, p)
+}
+
+func (m Manager) run(ctx context.Context, p Plan) error {
+	if p.Empty() {
+		return nil
+	}
+	// The notes go first, old and new: killed between two files, the next run finds
+	// out from the files themselves what was done.
+	if err := m.save(p.after); err != nil {
+		return err
+	}
+	var written []FileEdit
+	fail := func(err error) error {
+		if errors.Is(err, fs.ErrPermission) || errors.Is(err, unix.EROFS) {
+			err = &system.Error{Code: system.ExitImpossible, Err: err, Remedy: "run it as root, on a file system that may be written"}
+		}
+		for _, f := range slices.Backward(written) {
+			if back := m.put(f.Path, f.next, f.now, f.fat); back != nil {
+				err = fmt.Errorf("%w; and giving %s its bytes back: %w", err, f.Path, back)
+			}
+		}
+		if back := m.save(p.state); back != nil {
+			err = fmt.Errorf("%w; and %w", err, back)
+		}
+		return err
+	}
+	for _, f := range p.Files {
+		if err := ctx.Err(); err != nil {
+			return fail(err)
+		}
+		if f.backup {
+			if err := m.keep(f); err != nil {
+				return fail(fmt.Errorf("keeping a copy of %s: %w", f.Path, err))
+			}
+		}
+		if err := m.put(f.Path, f.now, f.next, f.fat); err != nil {
+			return fail(fmt.Errorf("writing %s: %w", f.Path, err))
+		}
+		written = append(written, f)
+	}
+	for _, c := range p.Commands {
+		if err := m.command(ctx, c); err != nil {
+			return fail(err)
+		}
+	}
+	if err := m.units(ctx, p); err != nil {
+		return fail(err)
+	}
+	for _, f := range p.Files {
+		if f.backup && f.note == nil {
+			os.Remove(m.Root.Path(f.Path + backupSuffix)) // taken back: a copy has no more use
+		}
+	}
+	return nil
+}
+
+const backupSuffix = ".sierpi-backup"
+
+// keep writes what a file was before us beside it, once: the copy is of the
+// owner's text, not of an earlier one of ours.
+func (m Manager) keep(f FileEdit) error {
+	if f.note == nil || f.note.Before == nil {
+		return nil
+	}
+	path := f.Path + backupSuffix
+	if have, err := m.Root.ReadFile(path); err == nil && string(have) == *f.note.Before {
+		return nil
+	}
+	return m.replace(path, []byte(*f.note.Before), f.Path)
+}
+
+// put brings a file from now to next; nil is no file.
+func (m Manager) put(path string, now, next []byte, fat bool) error {
+	full := m.Root.Path(path)
+	switch {
+	case next == nil:
+		err := os.Remove(full)
+		if errors.Is(err, fs.ErrNotExist) {
+			err = nil
+		}
+		os.Remove(filepath.Dir(full)) // the drop-in's own folder, if it is empty now
+		return err
+	case now == nil:
+		if err := os.MkdirAll(filepath.Dir(full), 0o755); err != nil {
+			return err
+		}
+	case fat && len(now) <= maxCmdline && len(next) <= maxCmdline:
+		return overwriteSector(full, now, next)
+	case strings.HasPrefix(path, "/boot/") && bytes.HasPrefix(next, now):
+		// FAT has no atomic rename, but growing at the end leaves what was there whole.
+		return grow(full, now, next)
+	case strings.HasPrefix(path, "/boot/") && bytes.HasPrefix(now, next):
+		return shrink(full, now, next)
+	}
+	return m.replace(path, next, path)
+}
+
+// check holds the file to what the plan was made from.
+func check(f *os.File, now []byte) error {
+	have, err := io.ReadAll(io.LimitReader(f, maxFile))
+	if err != nil {
+		return err
+	}
+	if !bytes.Equal(have, now) {
+		return errors.New("somebody changed it meanwhile; run the command again")
+	}
+	return nil
+}
+
+// overwriteSector replaces a text of at most one sector in place. The card writes
+// a sector whole or not at all, so a power cut leaves the old text or the new
+// one; only line ends at their end may differ, because the length stands in
+// another sector: it grows before the text does and shrinks after it.
+func overwriteSector(path string, now, next []byte) error {
+	f, err := os.OpenFile(path, os.O_RDWR|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if err := check(f, now); err != nil {
+		return err
+	}
+	size := max(len(now), len(next))
+	if len(now) < size {
+		if _, err := f.WriteAt(bytes.Repeat([]byte("\n"), size-len(now)), int64(len(now))); err != nil {
+			return err
+		}
+		if err := f.Sync(); err != nil {
+			return err
+		}
+	}
+	padded := append(slices.Clone(next), bytes.Repeat([]byte("\n"), size-len(next))...)
+	if _, err := f.WriteAt(padded, 0); err != nil {
+		return err
+	}
+	if err := f.Sync(); err != nil {
+		return err
+	}
+	if len(next) < size {
+		if err := f.Truncate(int64(len(next))); err != nil {
+			return err
+		}
+		if err := f.Sync(); err != nil {
+			return err
+		}
+	}
+	return f.Close()
+}
+
+func grow(path string, now, next []byte) error {
+	f, err := os.OpenFile(path, os.O_RDWR|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if err := check(f, now); err != nil {
+		return err
+	}
+	if _, err := f.WriteAt(next[len(now):], int64(len(now))); err != nil {
+		return err
+	}
+	if err := f.Sync(); err != nil {
+		return err
+	}
+	return f.Close()
+}
+
+func shrink(path string, now, next []byte) error {
+	f, err := os.OpenFile(path, os.O_RDWR|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if err := check(f, now); err != nil {
+		return err
+	}
+	if err := f.Truncate(int64(len(next))); err != nil {
+		return err
+	}
+	if err := f.Sync(); err != nil {
+		return err
+	}
+	return f.Close()
+}
+
+// replace writes a file anew beside the old one and renames it, with the mode
+// and the owner of like, if that is there.
+func (m Manager) replace(path string, text []byte, like string) error {
+	full := m.Root.Path(path)
+	f, err := os.CreateTemp(filepath.Dir(full), "."+filepath.Base(full)+"-*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name()) // without effect after the rename
+	defer f.Close()
+	mode := fs.FileMode(0o644)
+	if st, err := os.Stat(m.Root.Path(like)); err == nil {
+		mode = st.Mode().Perm()
+		if sys, ok := st.Sys().(*syscall.Stat_t); ok {
+			_ = f.Chown(int(sys.Uid), int(sys.Gid)) // FAT has no owners
+		}
+	}
+	if err := f.Chmod(mode); err != nil && !errors.Is(err, fs.ErrPermission) {
+		return err
+	}
+	if _, err := f.Write(text); err != nil {
+		return err
+	}
+	if err := f.Sync(); err != nil {
+		return err
+	}
+	if err := f.Close(); err != nil {
+		return err
+	}
+	if err := os.Rename(f.Name(), full); err != nil {
+		return err
+	}
+	return syncDir(filepath.Dir(full))
+}
+
+func syncDir(path string) error {
+	d, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	return d.Sync()
+}
+
+// save replaces the notes.
+func (m Manager) save(s state) error {
+	if len(s.Files)+len(s.Enabled)+len(s.Masked) == 0 {
+		err := os.Remove(m.stateFile())
+		if errors.Is(err, fs.ErrNotExist) {
+			err = nil
+		}
+		return err
+	}
+	if err := os.MkdirAll(m.StateDir, 0o755); err != nil {
+		return fmt.Errorf("noting what is changed for the serial line: %w", err)
+	}
+	b, err := json.MarshalIndent(s, "", "\t")
+	if err != nil {
+		return err
+	}
+	if err := (Manager{}).replace(m.stateFile(), append(b, '\n'), m.stateFile()); err != nil {
+		return fmt.Errorf("noting what is changed for the serial line: %w", err)
+	}
+	return nil
+}
+
+// command runs a program of the machine's own, as a person would after such an
+// edit. On a tree of files there is none to run.
+func (m Manager) command(ctx context.Context, args []string) error {
+	if !m.Root.Real() {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Minute) // os-prober on a Pi 1
+	defer cancel()
+	out, err := exec.CommandContext(ctx, args[0], args[1:]...).CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("running %s: %w: %s", strings.Join(args, " "), err, strings.TrimSpace(string(out)))
+	}
+	return nil
+}
+
+// units does what the plan wants of systemd.
+func (m Manager) units(ctx context.Context, p Plan) error {
+	reload := slices.ContainsFunc(p.Files, func(f FileEdit) bool { return strings.HasPrefix(f.Path, "/etc/systemd/") })
+	if len(p.Units) == 0 && !reload {
+		return nil
+	}
+	sd := m.Systemd
+	if sd == nil {
+		if !m.Root.Real() || !m.hasSystemd() {
+			return nil
+		}
+		var err error
+		if sd, err = connect(ctx); err != nil {
+			return err
+		}
+		defer sd.Close()
+	}
+	if reload {
+		if err := sd.Reload(ctx); err != nil {
+			return fmt.Errorf("reloading systemd: %w", err)
+		}
+	}
+	for _, u := range p.Units {
+		do := map[string]func(context.Context, string) error{
+			"enable": sd.Enable, "disable": sd.Disable, "mask": sd.Mask, "unmask": sd.Unmask, "restart": sd.Restart, "stop": sd.Stop,
+		}[u.Do]
+		if err := do(ctx, u.Unit); err != nil {
+			return fmt.Errorf("%s %s: %w", u.Do, u.Unit, err)
+		}
+	}
+	return nil
+}

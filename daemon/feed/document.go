@@ -103,8 +103,11 @@ func (it *Item) finish() bool {
 	if it.Title == "" && it.Link != "" {
 		it.Title = it.Link
 	}
-	if it.Title == "" && len(it.Enclosures) == 0 && it.ID == "" {
-		return false
+	if it.Title == "" {
+		if len(it.Enclosures) == 0 && it.ID == "" && it.Published.IsZero() && it.Author == "" && len(it.Categories) == 0 {
+			return false
+		}
+		it.Title = "Untitled"
 	}
 	if it.ID == "" {
 		it.ID = it.Link

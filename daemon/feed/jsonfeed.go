@@ -61,7 +61,11 @@ func parseJSON(body []byte, base string) (*Document, error) {
 	fail := func(err error) (*Document, error) {
 		// What was read of a feed before the fault is kept.
 		if d.Format != "" && len(d.Items) > 0 {
-			d.Problems = append(d.Problems, "the document is cut short or broken: "+err.Error())
+			what := "the document is cut short or broken: "
+			if errors.Is(err, errEnough) {
+				what = ""
+			}
+			d.Problems = append(d.Problems, what+err.Error())
 			return d, nil
 		}
 		return nil, fmt.Errorf("%w: %w", ErrNotFeed, err)
@@ -69,10 +73,13 @@ func parseJSON(body []byte, base string) (*Document, error) {
 	if _, err := dec.Token(); err != nil {
 		return fail(err)
 	}
-	for dec.More() {
+	for keys := 0; dec.More(); keys++ {
 		key, err := dec.Token()
 		if err != nil {
 			return fail(err)
+		}
+		if keys == maxJSONKeys {
+			return fail(errors.New("it has too many keys"))
 		}
 		if key == "items" {
 			if n, err := jsonItems(dec, d, from); err != nil {
@@ -115,6 +122,17 @@ func parseJSON(body []byte, base string) (*Document, error) {
 	return d, nil
 }
 
+// maxJSONItem bounds one item, bytes: a list within it costs ten times its text.
+const maxJSONItem = 512 << 10
+
+// Bounds on the time that a list of nothing takes.
+const (
+	maxJSONDropped = 5000
+	maxJSONKeys    = 1000
+)
+
+var errEnough = errors.New("there are more items than are kept")
+
 func jsonItems(dec *json.Decoder, d *Document, base *url.URL) (dropped int, err error) {
 	open, err := dec.Token()
 	if err != nil {
@@ -129,7 +147,10 @@ func jsonItems(dec *json.Decoder, d *Document, base *url.URL) (dropped int, err 
 		if err := dec.Decode(&raw); err != nil {
 			return dropped, err
 		}
-		if len(d.Items) >= maxItems {
+		if len(d.Items) >= maxItems && d.Format != "" || dropped > maxJSONDropped {
+			return dropped, errEnough
+		}
+		if len(d.Items) >= maxItems || len(raw) > maxJSONItem {
 			dropped++
 			continue
 		}

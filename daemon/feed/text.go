@@ -30,7 +30,7 @@ func plainText(fragment string, limit int) string {
 		case html.StartTagToken, html.SelfClosingTagToken:
 			name, _ := z.TagName()
 			switch string(name) {
-			case "script", "style", "template", "noscript", "iframe", "object":
+			case "script", "style", "template", "iframe":
 				if hidden == "" && tt == html.StartTagToken {
 					hidden = string(name)
 				}

@@ -425,8 +425,8 @@ func (p *titleParser) group() {
 		}
 		before := strings.TrimRight(s[:i], " ")
 		spaced := i+1 < len(s) && s[i+1] == ' '
-		known := p.techEnds(len(before)) || strings.HasSuffix(before, ")") || strings.HasSuffix(before, "]")
-		if p.groupName(w) && (known || p.termFrom >= 0 && i > p.termFrom && !spaced || p.termFrom < 0 && p.numFrom >= 0 && !strings.Contains(w, " ") && !spaced && !strings.Contains(s[p.numTo:i], " ")) {
+		known := p.techEnds(len(before)) || (strings.HasSuffix(before, ")") || strings.HasSuffix(before, "]")) && p.tech(strings.LastIndexAny(before, "(["), len(before))
+		if !p.inTech(i) && p.groupName(w) && (known || p.termFrom >= 0 && i > p.termFrom && !spaced || p.termFrom < 0 && p.numFrom >= 0 && !strings.Contains(w, " ") && !spaced && !strings.Contains(s[p.numTo:i], " ")) {
 			g := strings.TrimSpace(w)
 			// A group with a hyphen in its name.
 			if j := strings.LastIndexByte(before, '-'); !known && j > 0 && j >= p.termFrom {
@@ -458,16 +458,19 @@ func (p *titleParser) groupName(w string) bool {
 	if w == "" || len(w) > 30 || strings.ContainsAny(w, "[](){}+,&!'/") || hexName(strings.ToLower(w)) {
 		return false
 	}
-	hasLetter := false
+	hasLetter, ordinary := false, true
 	for _, f := range strings.FieldsFunc(w, func(r rune) bool { return r == ' ' || r == '.' || r == '_' || r == '-' }) {
-		if termWord(f) || languages[strings.ToLower(f)] != "" || sites[strings.ToLower(f)] || versionWord(f) {
+		low := strings.ToLower(f)
+		weak := terms[low].kind == tOther && terms[low].sure == 0
+		if termWord(f) && !weak || languages[low] != "" || sites[low] || low == "tv" || versionWord(f) {
 			return false
 		}
+		ordinary = ordinary && weak && termWord(f)
 		for _, r := range f {
 			hasLetter = hasLetter || unicode.IsLetter(r)
 		}
 	}
-	if strings.Count(w, " ") > 2 {
+	if ordinary || strings.Count(w, " ") > 2 {
 		return false
 	}
 	return hasLetter || len(w) == 3 && upper(w)
@@ -504,6 +507,16 @@ func (p *titleParser) lastInBracket(from int, inside string) (string, bool) {
 func (p *titleParser) tech(from, to int) bool {
 	for _, t := range p.techSpans {
 		if t.from >= from && t.to <= to {
+			return true
+		}
+	}
+	return false
+}
+
+// inTech tells whether i lies within a technical term, as the hyphen of "WEB-DL".
+func (p *titleParser) inTech(i int) bool {
+	for _, t := range p.techSpans {
+		if i >= t.from && i < t.to {
 			return true
 		}
 	}

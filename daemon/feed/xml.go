@@ -52,7 +52,6 @@ var vocabularies = []struct {
 	{"purl.org/dc/", vocDC},
 	{"search.yahoo.com/mrss", vocMedia},
 	{"video.search.yahoo.com/mrss", vocMedia},
-	{"www.itunes.com/dtds/podcast-1.0.dtd", vocITunes},
 	{"www.itunes.com/dtd", vocITunes},
 	{"xmlns.ezrss.it/0.1", vocTorrent},
 	{"nyaa.si/xmlns/nyaa", vocTorrent},
@@ -72,6 +71,9 @@ func vocabularyOf(address string) vocabulary {
 		if strings.HasPrefix(a, v.prefix) {
 			return v.voc
 		}
+	}
+	if strings.HasSuffix(a, "/dtds/podcast-1.0.dtd") {
+		return vocITunes // on hosts of the publishers' own
 	}
 	return vocUnknown
 }
@@ -239,6 +241,9 @@ func (p *xmlParser) startRoot(base *url.URL) error {
 			return ErrNotFeed
 		}
 		return nil
+	}
+	if lang, ok := p.attribute("xml:lang"); ok {
+		p.out.Language = oneLine(lang, 40)
 	}
 	p.started = true
 	p.depth = 1
@@ -420,7 +425,7 @@ func (p *xmlParser) enterInChannel(f *frame, voc vocabulary, local string) {
 		} else if plainOrAtom {
 			p.collect(f, fLink, 2)
 		}
-	case "description", "subtitle", "tagline":
+	case "description", "subtitle", "tagline", "summary":
 		if voc != vocMedia {
 			p.collect(f, fSummary, 1+b2i(plainOrAtom))
 		}
@@ -528,7 +533,7 @@ func (p *xmlParser) enterInItem(f *frame, voc vocabulary, local string) {
 			p.person = [2]string{}
 			f.place, f.ends = inPerson, endsPerson
 		} else {
-			p.collect(f, fAuthor, rank(voc, 2, 0, 0, 1))
+			p.collect(f, fAuthor, rank(voc, 2, 0, 2, 1))
 		}
 	case "creator":
 		p.collect(f, fAuthor, 3)
@@ -547,6 +552,7 @@ func (p *xmlParser) enterInItem(f *frame, voc vocabulary, local string) {
 		p.collect(f, fCategory, 1)
 	case "enclosure":
 		p.enclosure(f, "url", "length")
+		f.place = inItem // some never close it
 	case "infohash", "magneturi", "contentlength", "seeds", "peers", "torrent":
 		p.enterTorrent(f, local) // some leave the namespace out
 	}
@@ -612,7 +618,7 @@ func (p *xmlParser) atomType() {
 		p.kind = "html"
 	case t == "text", t == "text/plain", !ok && mode == "":
 		p.kind = "text"
-	case ok && p.field == fContent && !strings.HasPrefix(t, "text/") && !strings.Contains(t, "xml"):
+	case strings.Contains(t, "/") && !strings.HasPrefix(t, "text/") && !strings.Contains(t, "xml"):
 		p.kind = "base64"
 	}
 }
@@ -812,6 +818,9 @@ func personName(s string) string {
 		if name := strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(in), ")")); name != "" {
 			return name
 		}
+	}
+	if name, in, ok := strings.Cut(s, "("); ok && strings.Contains(in, "@") && strings.TrimSpace(name) != "" {
+		return strings.TrimSpace(name)
 	}
 	if name, in, ok := strings.Cut(s, "<"); ok && strings.Contains(in, "@") && strings.TrimSpace(name) != "" {
 		return strings.TrimSpace(name)

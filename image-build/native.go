@@ -24,49 +24,54 @@ var nativePackages = []string{
 	"perl-base", "dpkg", "debianutils", "diffutils", "python3.13-minimal", "util-linux", "libc-bin",
 }
 
-// standInHook lays the native tree's programs over the root's. $1 is the root, $2
-// the tree.
+// standInHook lays the native tree's programs over the root's before anything is
+// configured. $1 is the root, $2 the tree. Diversions keep dpkg from laying the foreign
+// ones back; they are written to its file, for running dpkg-divert a hundred times
+// under emulation would take longer than it saves.
 const standInHook = `#!/bin/sh
 set -eu
 root=$1 native=$2
-mkdir "$root/.foreign"
 # Libraries and the dynamic loader lie under paths of their own architecture.
 for lib in "$native"/usr/lib/*-linux-gnu*; do
     [ ! -e "$root/usr/lib/${lib##*/}" ] || { echo "the root has ${lib##*/} already" >&2; exit 1; }
     cp -a "$lib" "$root/usr/lib/"
-    echo "usr/lib/${lib##*/}" >>"$root/.foreign/added"
+    echo "usr/lib/${lib##*/}" >>"$native/added"
 done
 if [ -d "$native/usr/lib64" ] && [ ! -e "$root/lib64" ]; then
-    cp -a "$native/usr/lib64" "$root/usr/"
+    mkdir -p "$root/usr/lib64"
+    cp -a "$native"/usr/lib64/. "$root/usr/lib64/"
     ln -s usr/lib64 "$root/lib64"
-    printf 'usr/lib64\nlib64\n' >>"$root/.foreign/added"
+    printf 'usr/lib64\nlib64\n' >>"$native/added"
 fi
 while read -r program; do
     if [ -f "$root/$program" ] && [ ! -L "$root/$program" ]; then
-        mkdir -p "$root/.foreign/${program%/*}"
-        mv "$root/$program" "$root/.foreign/$program"
-        cp "$native/$program" "$root/$program"
-        echo "$program" >>"$root/.foreign/replaced"
+        mv "$root/$program" "$root/$program.later"
+    elif [ -e "$root/$program" ] || [ "${program##*/}" != python3.13 ]; then
+        continue # not in the image; but Python is yet to come
     fi
+    cp "$native/$program" "$root/$program"
+    printf '/%s\n/%s.later\n:\n' "$program" "$program" >>"$root/var/lib/dpkg/diversions"
+    echo "$program" >>"$native/replaced"
 done <"$native/programs"
-# Python is yet to come: what its package brings is put aside.
-chroot "$root" dpkg-divert --quiet --local --rename --divert /usr/bin/python3.13.later --add /usr/bin/python3.13
-cp "$native/usr/bin/python3.13" "$root/usr/bin/python3.13"
 `
 
 // standOutHook takes them out again.
 const standOutHook = `#!/bin/sh
 set -eu
-root=$1
-rm "$root/usr/bin/python3.13"
-chroot "$root" dpkg-divert --quiet --local --rename --remove /usr/bin/python3.13
+root=$1 native=$2
 while read -r program; do
-    mv "$root/.foreign/$program" "$root/$program"
-done <"$root/.foreign/replaced"
+    if [ -e "$root/$program.later" ]; then
+        mv "$root/$program.later" "$root/$program"
+    else
+        rm "$root/$program" # the image has none
+    fi
+done <"$native/replaced"
+awk 'NR % 3 == 1 { path = $0 } NR % 3 == 2 { to = $0 } NR % 3 == 0 && to != path ".later" { print path; print to; print $0 }' \
+    "$root/var/lib/dpkg/diversions" >"$native/diversions"
+cat "$native/diversions" >"$root/var/lib/dpkg/diversions"
 while read -r added; do
     rm -r "${root:?}/$added"
-done <"$root/.foreign/added"
-rm -r "$root/.foreign"
+done <"$native/added"
 `
 
 // nativeTree unpacks the tools and lists the programs that can stand in.
@@ -95,7 +100,7 @@ func (b rootBuild) nativeTree(ctx context.Context) error {
 			case !e.Type().IsRegular():
 				continue
 			// These answer with the architecture that they are of, or work on the running system.
-			case name == "uname" || name == "arch" || name == "dpkg" || name == "setarch" || strings.HasPrefix(name, "python") || name == "ldconfig" || name == "mount" || name == "umount" || name == "su":
+			case name == "uname" || name == "arch" || name == "dpkg" || name == "setarch" || name == "ldconfig" || name == "mount" || name == "umount" || name == "su":
 				continue
 			}
 			if is, err := isELF(filepath.Join(tree, dir, name)); err != nil {

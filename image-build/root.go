@@ -27,7 +27,7 @@ type rootBuild struct {
 }
 
 // essentialHook runs when the essential packages are in and the others are to come.
-// update-initramfs and depmod are what takes the time under emulation: they are put
+// update-initramfs and depmod are what takes most of the time: they are put
 // aside, to be run once at the end, depmod by this machine's own.
 const essentialHook = `#!/bin/sh
 set -eu
@@ -39,7 +39,6 @@ for program in /usr/sbin/update-initramfs /usr/sbin/depmod; do
 done
 # What the packages' own scripts read while they install.
 cp -a "$2/early/." "$root/"
-[ ! -e "$2/native" ] || "$2/stand-in" "$root" "$2/native"
 `
 
 // customizeHook runs when all packages are in.
@@ -58,7 +57,7 @@ done
 for dir in "$root"/usr/lib/modules/*; do
     SOURCE_DATE_EPOCH=$SOURCE_DATE_EPOCH chroot "$root" update-initramfs -c -k "${dir##*/}"
 done
-[ ! -e "$2/native" ] || "$2/stand-out" "$root"
+[ ! -e "$2/native" ] || "$2/stand-out" "$root" "$2/native"
 `
 
 // build runs mmdebstrap over the local archive.
@@ -94,12 +93,16 @@ func (b rootBuild) build(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := b.mmdebstrap(ctx,
+	var native []string
+	if _, err := os.Stat(filepath.Join(b.work, "native")); err == nil {
+		native = []string{fmt.Sprintf("--extract-hook=%s/stand-in \"$1\" %s/native", b.work, b.work)}
+	}
+	if err := b.mmdebstrap(ctx, append(native,
 		fmt.Sprintf("--essential-hook=%s/essential \"$1\" %s", b.work, b.work),
 		fmt.Sprintf("--customize-hook=%s/customize \"$1\" %s", b.work, b.work),
 		// A conffile that our settings changed before its package came stays as it is.
 		"--dpkgopt=force-confold", "--dpkgopt=force-confdef",
-	); err != nil {
+	)...); err != nil {
 		return err
 	}
 	return b.finish(ctx)

@@ -34,6 +34,7 @@ const (
 type ScreenStatus struct {
 	ID       string    `json:"id,omitempty"` // of the client's own making
 	Address  string    `json:"address"`
+	Kiosk    bool      `json:"kiosk"` // the wall's own, by Options.Kiosk: what others report nobody need believe
 	State    State     `json:"state"`
 	Since    time.Time `json:"since"` // attached
 	Left     time.Time `json:"left,omitzero"`
@@ -87,6 +88,8 @@ const (
 // by the stage's mutex.
 type screen struct {
 	id, address string
+	kiosk       bool
+	accepted    bool // it is a WebSocket, not only a request for one
 	since       time.Time
 	limit       int // most frames a second
 	wake        chan struct{}
@@ -164,7 +167,7 @@ func (sc *screen) nudge() {
 
 func (sc *screen) status(now time.Time) ScreenStatus {
 	st := ScreenStatus{
-		ID: sc.id, Address: sc.address, State: Attached, Since: sc.since, LastBeat: sc.beatAt,
+		ID: sc.id, Address: sc.address, Kiosk: sc.kiosk, State: Attached, Since: sc.since, LastBeat: sc.beatAt,
 		Frame: sc.beat.Frame, Rate: sc.beat.Rate, Rung: sc.beat.Rung,
 		Sent: sc.frames, Skipped: sc.skipped, Bytes: sc.bytes,
 	}
@@ -217,6 +220,7 @@ func (s *Stage) ServeScreen(w http.ResponseWriter, r *http.Request) {
 	if s.opt.RateLimit != nil {
 		sc.limit = min(sc.limit, max(1, s.opt.RateLimit(r)))
 	}
+	sc.kiosk = s.opt.Kiosk != nil && s.opt.Kiosk(r)
 	asked := float64(s.opt.FramesPerSecond)
 	if v := r.URL.Query().Get("rate"); v != "" {
 		f, err := strconv.ParseFloat(v, 64)
@@ -248,6 +252,7 @@ func (s *Stage) ServeScreen(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer conn.CloseNow()
+	sc.accepted = true
 	conn.SetReadLimit(readLimit)
 	s.opt.Logger.Debug("a screen is attached", "address", sc.address, "id", sc.id)
 

@@ -34,6 +34,9 @@ type Options struct {
 	// RateLimit, if not nil, is the most frames a second that this request's client
 	// is sent.
 	RateLimit func(*http.Request) int
+
+	// Kiosk, if not nil, reports whether the request is the wall's own screen.
+	Kiosk func(*http.Request) bool
 }
 
 func (o *Options) complete() error {
@@ -90,7 +93,8 @@ const (
 type Stage struct {
 	opt Options
 
-	watched chan struct{} // capacity 1: a first screen has come
+	watched chan struct{} // capacity 1: a screen has come
+	curious chan struct{} // capacity 1: a screen has come, which wants cards
 	ended   chan struct{} // closed when Run returns
 	empty   chan struct{} // closed when, after that, the last screen has left
 
@@ -103,10 +107,17 @@ type Stage struct {
 	current  *wire.Frame // in the ring
 	messages map[uint32]*encoded
 	screens  map[*screen]struct{}
-	past     map[string]ScreenStatus // by client id: screens that are gone
-	cards    []byte                  // the last cards as JSON
+	past     map[pastKey]ScreenStatus // screens that are gone
+	cards    []byte                   // the last cards as JSON
 	picture  picture
 	stopped  bool
+}
+
+// pastKey tells screens that are gone apart. A visitor's cannot pass for the
+// kiosk's.
+type pastKey struct {
+	kiosk bool
+	id    string
 }
 
 type numbered struct{ number, hash uint32 }
@@ -129,12 +140,13 @@ func New(o Options) (*Stage, error) {
 	s := &Stage{
 		opt: o, director: d, guard: newFlashGuard(o.Width, o.Height, o.FramesPerSecond),
 		watched:  make(chan struct{}, 1),
+		curious:  make(chan struct{}, 1),
 		ended:    make(chan struct{}),
 		empty:    make(chan struct{}),
 		ring:     make([]wire.Frame, max(4, min(ringFrames, ringBytes/(o.Width*o.Height)))),
 		messages: make(map[uint32]*encoded),
 		screens:  make(map[*screen]struct{}),
-		past:     make(map[string]ScreenStatus),
+		past:     make(map[pastKey]ScreenStatus),
 	}
 	s.mu.Lock()
 	s.advance()
@@ -289,10 +301,12 @@ func (s *Stage) attach(sc *screen) error {
 		return errFull
 	}
 	s.screens[sc] = struct{}{}
-	delete(s.past, sc.id)
-	select {
-	case s.watched <- struct{}{}:
-	default:
+	delete(s.past, pastKey{sc.kiosk, sc.id})
+	for _, c := range []chan struct{}{s.watched, s.curious} {
+		select {
+		case c <- struct{}{}:
+		default:
+		}
 	}
 	return nil
 }
@@ -305,19 +319,25 @@ func (s *Stage) detach(sc *screen) {
 	if s.stopped && len(s.screens) == 0 {
 		close(s.empty)
 	}
-	if sc.id == "" {
+	if sc.id == "" || !sc.accepted {
 		return
 	}
 	now := time.Now()
 	st := sc.status(now)
 	st.State = Gone
 	st.Left = now
-	s.past[sc.id] = st
+	s.past[pastKey{sc.kiosk, sc.id}] = st
 	for len(s.past) > maxPast {
-		oldest, when := "", now.Add(time.Hour)
-		for id, p := range s.past {
-			if p.Left.Before(when) {
-				oldest, when = id, p.Left
+		var oldest pastKey
+		when := now.Add(time.Hour)
+		for key, p := range s.past {
+			left := p.Left
+			if !key.kiosk {
+				// Visitors' go first: somebody may ask for the wall's.
+				left = left.Add(-24 * time.Hour)
+			}
+			if left.Before(when) {
+				oldest, when = key, left
 			}
 		}
 		delete(s.past, oldest)
@@ -351,19 +371,25 @@ const cardsEvery = 5 * time.Second
 func (s *Stage) pollCards(ctx context.Context) {
 	ticker := time.NewTicker(cardsEvery)
 	defer ticker.Stop()
+	var last time.Time
 	for {
-		s.mu.Lock()
-		watched := len(s.screens) > 0
-		missing := s.cards == nil
-		s.mu.Unlock()
-		if watched || missing {
-			s.refreshCards(ctx)
-		}
 		select {
 		case <-ctx.Done():
 			return
+		case <-s.curious:
+			if time.Since(last) < cardsEvery {
+				continue // the screen is sent those
+			}
 		case <-ticker.C:
+			s.mu.Lock()
+			watched := len(s.screens) > 0
+			s.mu.Unlock()
+			if !watched {
+				continue
+			}
 		}
+		last = time.Now()
+		s.refreshCards(ctx)
 	}
 }
 

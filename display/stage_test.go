@@ -120,6 +120,9 @@ func TestIdle(t *testing.T) {
 	asked := atomic.Int32{}
 	s := newStage(t, display.Options{Cards: func(context.Context) display.Cards { asked.Add(1); return display.Cards{} }})
 	base := serve(t, s)
+	if asked.Load() != 0 {
+		t.Error("the cards were asked for with nobody watching")
+	}
 	c := dial(t, base, "", nil)
 	for range 5 {
 		if _, _, err := c.next(t.Context()); err != nil {
@@ -316,6 +319,46 @@ func TestStates(t *testing.T) {
 	if st.Screens[0].ID != "kitchen" || st.Screens[0].Left.IsZero() {
 		t.Errorf("gone, but not remembered: %+v", st.Screens[0])
 	}
+}
+
+// TestKiosk is that a visitor cannot pass for the wall.
+func TestKiosk(t *testing.T) {
+	s := newStage(t, display.Options{
+		Kiosk: func(r *http.Request) bool { return r.URL.Query().Get("token") == "secret" },
+		RateLimit: func(r *http.Request) int {
+			return map[bool]int{true: 30, false: 10}[r.URL.Query().Get("token") == "secret"]
+		},
+	})
+	base := serve(t, s)
+	wall, phone := dial(t, base, "?id=wall&token=secret", nil), dial(t, base, "?id=wall", nil)
+	for _, c := range []*client{wall, phone} {
+		if _, _, err := c.next(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	wall.conn.CloseNow()
+	st := awaitStatus(t, s, func(st display.Status) bool { return st.Screens[1].State == display.Gone })
+	if !st.Screens[1].Kiosk || st.Screens[0].Kiosk {
+		t.Errorf("the kiosk is %+v, the phone %+v", st.Screens[1], st.Screens[0])
+	}
+	// The phone asked for all it can get, and is given ten a second.
+	first, _, err := phone.next(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	number := first.Number
+	for range 5 {
+		f, _, err := phone.next(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if f.Number < number+3 {
+			t.Errorf("frame %d follows %d", f.Number, number)
+		}
+		number = f.Number
+	}
+	phone.conn.CloseNow()
+	awaitStatus(t, s, func(st display.Status) bool { return len(st.Screens) == 2 && st.Screens[0].State == display.Gone })
 }
 
 // TestBadScreens is what a screen must not do.

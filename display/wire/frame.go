@@ -3,6 +3,7 @@ package wire
 import (
 	"errors"
 	"fmt"
+	"unicode/utf8"
 )
 
 // The limits of the format.
@@ -60,6 +61,9 @@ func (f *Frame) Check() error {
 		return fmt.Errorf("a scene id of %d bytes: at most %d are possible", len(f.Scene), MaxScene)
 	case len(f.Caption) > MaxCaption:
 		return fmt.Errorf("a caption of %d bytes: at most %d are possible", len(f.Caption), MaxCaption)
+	}
+	if !utf8.ValidString(f.Scene) || !utf8.ValidString(f.Caption) {
+		return errors.New("the labels are not UTF-8")
 	}
 	for i, v := range f.Ageing {
 		if int(v)>>f.Bits != 0 {

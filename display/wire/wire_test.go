@@ -156,9 +156,20 @@ func vectors(t testing.TB) []vector {
 	bad("bits beyond the width", key, set(len(key)-1, 0x80))
 	bad("labels not UTF-8", key, func([]byte) []byte {
 		f := clone(small)
-		f.Caption = "\xff"
-		return mustEncode(t, nil, f)
+		f.Caption = "x"
+		m := mustEncode(t, nil, f)
+		m[bytes.IndexByte(m, 'x')] = 0xff
+		return m
 	})
+	asBytes := func(n int, value byte) func(m []byte) []byte {
+		return func(m []byte) []byte {
+			m[3] |= flagBytes
+			return append(m[:headerLen+4+3], bytes.Repeat([]byte{value}, n)...)
+		}
+	}
+	bad("a byte beyond the bits", key, asBytes(18, 8))
+	bad("too few bytes", key, asBytes(17, 7))
+	bad("no bytes", key, asBytes(0, 0))
 	bad("another base", diff, set(8, 9))
 	bad("another size", diff, set(12, 8))
 	bad("steps without a table", diff, set(17, 3))

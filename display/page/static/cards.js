@@ -32,9 +32,11 @@ export class CardTable {
   #story = 0;
   #storyKey = "";
   #shown = "";
+  #container;
 
   /** @param {HTMLElement} container */
   constructor(container) {
+    this.#container = container;
     this.clock = element("section", "card clock");
     this.time = element("div", "time");
     this.date = element("div", "date");
@@ -67,7 +69,16 @@ export class CardTable {
     this.caption.hidden = text === "";
   }
 
+  /** Moves all cards a little every minute, so that nothing burns in. */
+  #shift() {
+    const minutes = Math.floor(Date.now() / 60000);
+    // Two periods without a common factor wander over the whole little field.
+    const x = Math.sin(2 * Math.PI * minutes / 31), y = Math.sin(2 * Math.PI * minutes / 23);
+    this.#container.style.translate = `${(x * 0.9).toFixed(2)}vmin ${(y * 0.9).toFixed(2)}vmin`;
+  }
+
   #tick() {
+    this.#shift();
     this.clock.hidden = !this.#cards.time;
     if (this.clock.hidden) return;
     const now = new Date();

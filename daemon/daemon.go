@@ -141,6 +141,7 @@ func Run(ctx context.Context, o Options) (err error) {
 		Check{"power", false, thisMachine.powerHealth},
 		Check{"temperature", false, thisMachine.temperatureHealth},
 		Check{"zram", false, thisMachine.zramHealth},
+		Check{"firstboot", false, thisMachine.firstbootHealth},
 		Check{"config", false, configHealth(o.Notice)},
 	)
 	figures := metrics.New(o.Log, o.Version,

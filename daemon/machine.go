@@ -12,6 +12,7 @@ import (
 	"github.com/sierpi/sierpi/daemon/metrics"
 	"github.com/sierpi/sierpi/system"
 	"github.com/sierpi/sierpi/system/board"
+	"github.com/sierpi/sierpi/system/firstboot"
 	"github.com/sierpi/sierpi/system/gpio"
 	"github.com/sierpi/sierpi/system/power"
 	"github.com/sierpi/sierpi/system/zram"
@@ -275,6 +276,25 @@ func (m *machine) powerHealth(ctx context.Context) (State, string) {
 		return OK, string(r.Source)
 	}
 	return OK, fmt.Sprintf("%.1f W by %s", *r.Watts, r.Source)
+}
+
+// firstbootHealth is the part "firstboot" of /healthz: what the last boot made of
+// the settings on the boot partition.
+func (m *machine) firstbootHealth(context.Context) (State, string) {
+	report, err := firstboot.ReadReport(m.root)
+	if err != nil {
+		return Failed, err.Error()
+	}
+	if failed := report.Failures(); len(failed) > 0 {
+		return Stale, fmt.Sprintf("%d setting(s) could not be taken over, the first is %s in %s", len(failed), failed[0].Key, failed[0].File)
+	}
+	if report.NoUser {
+		return Stale, "nobody can log in yet; log in on the serial line to make the first user"
+	}
+	if len(report.Keys) == 0 {
+		return Absent, "this machine was not set up from a boot partition"
+	}
+	return OK, fmt.Sprintf("%d setting(s) taken over", len(report.Keys))
 }
 
 // temperatureHealth is the part "temperature" of /healthz.

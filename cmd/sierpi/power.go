@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -87,7 +88,7 @@ func powerReport(ctx context.Context, root system.Root, b board.Board, meter *po
 	if reading, err := meter.Read(ctx); err == nil {
 		r.Reading = &reading
 	} else {
-		r.Absent = err.Error()
+		r.Absent = strings.ReplaceAll(err.Error(), "\n", "; ")
 	}
 	if firmware != nil {
 		if report, err := power.ReadFirmware(ctx, firmware); err == nil {

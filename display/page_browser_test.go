@@ -139,12 +139,16 @@ func TestRecovers(t *testing.T) {
 	ctx := newBrowser(t, 800, 480)
 	open(t, ctx, base+"/kiosk")
 	await(t, ctx, "globalThis.sierpi?.screen.painted > 30")
-	s.Throttle()
-	total := eval[int](t, ctx, "sierpi.screen.total")
 	from := s.Status().Frame
-	await(t, ctx, "sierpi.screen.total > "+jsInt(total+100))
-	if n := s.Status().Frame - from; n > 350 {
-		t.Errorf("the page painted 100 of %d frames", n)
+	for range 6 {
+		s.Throttle()
+		total := eval[int](t, ctx, "sierpi.screen.total")
+		await(t, ctx, "sierpi.screen.total > "+jsInt(total+20))
+	}
+	if n := s.Status().Frame - from; n > 500 {
+		t.Errorf("the page painted 120 of %d frames", n)
+	} else {
+		t.Logf("120 of %d frames", n)
 	}
 }
 

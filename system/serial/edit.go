@@ -315,6 +315,60 @@ func editGrub2(text []byte, c Console, unit int) ([]byte, []op) {
 	return out, ops
 }
 
+// editRaspiFirmware brings /etc/default/raspi-firmware of Debian's package to the
+// console: its hook writes cmdline.txt anew at every kernel update, with what
+// CONSOLES lists. The shell reads the file.
+func editRaspiFirmware(text []byte, c Console) ([]byte, []op) {
+	const name = "CONSOLES"
+	at, have := -1, false
+	var lines [][]byte
+	for line := range bytes.Lines(text) {
+		if strings.HasPrefix(strings.TrimSpace(string(line)), name+"=") {
+			at = len(lines)
+		}
+		lines = append(lines, line)
+	}
+	var ops []op
+	auto := true
+	if at >= 0 {
+		// The same words as on a command line but for their first eight letters.
+		line := string(lines[at])
+		before, value, _ := strings.Cut(line, "=")
+		body := strings.TrimRight(value, "\r\n")
+		inner := strings.Trim(body, `"'`)
+		auto = inner == "" || inner == "auto"
+		words := strings.Fields(inner)
+		kept := words[:0:0]
+		for _, w := range words {
+			t, _ := parseConsole("console=" + w)
+			if slices.Contains(c.Names, t.device) {
+				if !c.On {
+					continue
+				}
+				have = true
+				w = strings.TrimPrefix(c.wanted("console="+w), "console=")
+			}
+			kept = append(kept, w)
+		}
+		if !slices.Equal(words, kept) && !strings.ContainsAny(inner, "$`\\") {
+			edited := before + `="` + strings.Join(kept, " ") + `"` + value[len(body):]
+			ops = append(ops, op{Add: edited, Remove: line})
+			lines[at] = []byte(edited)
+		}
+	}
+	out := bytes.Join(lines, nil)
+	if c.On && !have {
+		value := strings.TrimPrefix(c.token(), "console=") + " $" + name
+		if auto {
+			value = strings.TrimPrefix(c.token(), "console=") + " tty0"
+		}
+		var o op
+		out, o = appendBlock(out, marker, name+`="`+value+`"`)
+		ops = append(ops, o)
+	}
+	return out, ops
+}
+
 // editInQuotes edits console= words of a shell assignment, leaving everything
 // else of the line as it is.
 func editInQuotes(line []byte, c Console, have *bool) []byte {

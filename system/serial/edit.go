@@ -76,11 +76,14 @@ type consoleToken struct {
 }
 
 func parseConsole(token string) (consoleToken, bool) {
-	value, ok := strings.CutPrefix(strings.Trim(token, `"`), "console=")
-	if !ok {
+	if n := len(token); n > 1 && token[0] == '"' && token[n-1] == '"' {
+		token = token[1 : n-1]
+	}
+	value, ok := strings.CutPrefix(token, "console=")
+	if !ok || strings.Contains(value, `"`) { // quotes amid a word: not worth understanding
 		return consoleToken{}, false
 	}
-	device, options, _ := strings.Cut(strings.Trim(value, `"`), ",")
+	device, options, _ := strings.Cut(value, ",")
 	digits := len(options) - len(strings.TrimLeft(options, "0123456789"))
 	baud, _ := strconv.Atoi(options[:digits])
 	return consoleToken{device, options[digits:], baud}, true

@@ -290,6 +290,7 @@ func FuzzCmdline(f *testing.F) {
 			f.Add([]byte(s.in), false, 9600, []byte(""))
 		}
 	}
+	f.Add([]byte("\"console=ttyS0,\"0 0"), true, 115200, []byte(""))
 	f.Add([]byte("\"console=ttyS0,9600\" a\"b c\"d console=ttyS0"), true, 115200, []byte("x"))
 	f.Fuzz(func(t *testing.T, text []byte, on bool, baud int, added []byte) {
 		c := Console{Names: []string{"serial0", "ttyS0"}, Baud: max(baud, 1), On: on}

@@ -304,6 +304,15 @@ func TestFindRefuses(t *testing.T) {
 	}
 }
 
+// A machine that boots in a way we do not know is told so.
+func TestNothingKnown(t *testing.T) {
+	m := Manager{Root: tree(t, map[string]string{"sys/class/tty/ttyS0/type": "4\n"}), StateDir: t.TempDir()}
+	p, err := m.PlanApply(config.Default().Serial)
+	if err != nil || !p.Empty() || !strings.Contains(p.String(), "console=ttyS0,115200") || !strings.Contains(p.String(), "nothing starts a login") {
+		t.Errorf("%v\n%s", err, p)
+	}
+}
+
 // No login: the getty that the kernel's console would bring is masked, and comes
 // back with it.
 func TestNoLogin(t *testing.T) {

@@ -239,6 +239,13 @@ func (m Manager) PlanApply(cfg config.Serial) (Plan, error) {
 	if err := m.planGetty(&p, cfg, line); err != nil {
 		return Plan{}, err
 	}
+	active, _ := m.Root.ReadString("/sys/class/tty/console/active")
+	if cfg.KernelConsole && !m.hasBootFiles() && !slices.Contains(strings.Fields(active), line.Device) {
+		p.Notes = append(p.Notes, "no boot loader that sierpi knows is here: add "+c.token()+" to the kernel's command line by hand")
+	}
+	if _, err := m.Root.Lstat("/etc/inittab"); cfg.Login && err != nil && !m.hasSystemd() {
+		p.Notes = append(p.Notes, "neither systemd nor /etc/inittab is here: nothing starts a login on "+line.Device)
+	}
 	// Files that an earlier config needed and this one does not.
 	for _, r := range slices.Clone(p.after.Files) {
 		if r.Kind == kindOwn && r.Path != dropIn(line.Device) {
@@ -413,6 +420,12 @@ func (m Manager) PlanOff() (Plan, error) {
 }
 
 func takeBack(base []byte) ([]byte, []op, error) { return base, nil, nil }
+
+// hasBootFiles tells whether planBoot found anything to look at.
+func (m Manager) hasBootFiles() bool {
+	return m.firmwareDir() != "" || slices.ContainsFunc([]string{"/etc/default/grub", "/boot/grub/grub.conf", "/boot/grub/menu.lst", "/etc/grub.conf"},
+		func(path string) bool { _, err := m.Root.Lstat(path); return err == nil })
+}
 
 // firmwareDir is where the Raspberry Pi's firmware reads its files: Debian and
 // newer images have them in /boot/firmware and leave a notice in /boot.

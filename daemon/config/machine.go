@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -95,6 +96,27 @@ func defaultSerial() Serial {
 	return Serial{Enabled: true, Device: "auto", Baud: 115200, Term: "vt220", KernelConsole: true, Login: true}
 }
 
+// BaudRates are the speeds that the drivers of these UARTs and agetty know.
+func BaudRates() []int {
+	return []int{300, 600, 1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200, 230400, 460800, 500000, 576000, 921600,
+		1000000, 1152000, 1500000, 2000000, 2500000, 3000000, 3500000, 4000000}
+}
+
+func (s Serial) check(bad func(key, found, allowed string)) {
+	if !slices.Contains(BaudRates(), s.Baud) {
+		bad("baud", fmt.Sprintf("found the number %d", s.Baud), "write a speed of serial lines, for example 9600 or 115200")
+	}
+	if !isTerm(s.Term) {
+		bad("term", fmt.Sprintf("found the string %q", s.Term), `name a terminal, for example "vt220"`)
+	}
+	if !isName(s.Device) {
+		bad("device", fmt.Sprintf("found the string %q", s.Device), `write "auto", or a name as below /dev such as "ttyS0"`)
+	}
+}
+
+// isTerm holds what becomes a word of a command line to what terminfo's names use.
+func isTerm(s string) bool { return isName(strings.NewReplacer("+", "_", ".", "_").Replace(s)) }
+
 // Power is the [power] table.
 type Power struct {
 	Source      string        `toml:"source" allow:"auto|hwmon|i2c|pmic|power_supply|model|off"`
@@ -129,8 +151,15 @@ func (p Power) check(bad func(key, found, allowed string)) {
 	}
 }
 
-// GPIO is the [gpio] table; pins are BCM numbers, 0: not connected.
+// GPIO is the [gpio] table; pins are BCM numbers, 0: not connected. 0 and 1 are
+// the header's identity bus, so nobody connects a button there.
 type GPIO struct {
-	Button int `toml:"button"`
-	LED    int `toml:"led"`
+	Button int `toml:"button" allow:"0..27"`
+	LED    int `toml:"led" allow:"0..27"`
+}
+
+func (g GPIO) check(bad func(key, found, allowed string)) {
+	if g.Button != 0 && g.Button == g.LED {
+		bad("led", fmt.Sprintf("found the number %d, which is the button's", g.LED), "give each a pin of its own")
+	}
 }

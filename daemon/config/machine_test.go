@@ -42,3 +42,20 @@ func TestPowerCheck(t *testing.T) {
 		t.Errorf("found %v", keys)
 	}
 }
+
+func TestSerialAndGPIOCheck(t *testing.T) {
+	var keys []string
+	bad := func(key, found, allowed string) { keys = append(keys, key) }
+	Default().Serial.check(bad)
+	Default().GPIO.check(bad)
+	GPIO{Button: 17, LED: 27}.check(bad)
+	Serial{Baud: 115200, Term: "xterm-256color", Device: "ttyAMA0"}.check(bad)
+	if keys != nil {
+		t.Errorf("what is right is wrong: %v", keys)
+	}
+	Serial{Baud: 12345, Term: "vt100 -l /bin/sh", Device: "../sda"}.check(bad)
+	GPIO{Button: 17, LED: 17}.check(bad)
+	if !slices.Equal(keys, []string{"baud", "term", "device", "led"}) {
+		t.Errorf("found %v", keys)
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"strings"
 	"sync"
 	"time"
 
@@ -109,14 +110,17 @@ func (m *Meter) Close() error {
 func (m *Meter) Read(ctx context.Context) (Reading, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	var said []error
+	var said []string
 	for i := range m.sources {
 		// The one that answered last goes first; a better one that appears later
 		// is not worth probing every bus on each scrape.
 		n := (m.current + i) % len(m.sources)
 		r, err := m.sources[n].read(ctx)
+		if ctx.Err() != nil {
+			return Reading{}, ctx.Err()
+		}
 		if err != nil {
-			said = append(said, fmt.Errorf("%s: %w", m.sources[n].name(), err))
+			said = append(said, fmt.Sprintf("%s: %v", m.sources[n].name(), err))
 			continue
 		}
 		m.current = n
@@ -133,7 +137,7 @@ func (m *Meter) Read(ctx context.Context) (Reading, error) {
 	if len(said) == 0 {
 		return Reading{}, ErrAbsent
 	}
-	return Reading{}, fmt.Errorf("%w: %w", ErrAbsent, errors.Join(said...))
+	return Reading{}, fmt.Errorf("%w (%s)", ErrAbsent, strings.Join(said, "; "))
 }
 
 // supplyLimit is what the supply can give, in watts at 5 V: the config's amperes,

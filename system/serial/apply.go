@@ -49,13 +49,11 @@ func (m Manager) run(ctx context.Context, p Plan) error {
 	// The notes go first, old and new: killed between two files, the next run finds
 	// out from the files themselves what was done.
 	if err := m.save(p.after); err != nil {
-		return err
+		return explain(err)
 	}
 	var written []FileEdit
 	fail := func(err error) error {
-		if errors.Is(err, fs.ErrPermission) || errors.Is(err, unix.EROFS) {
-			err = &system.Error{Code: system.ExitImpossible, Err: err, Remedy: "run it as root, on a file system that may be written"}
-		}
+		err = explain(err)
 		for _, f := range slices.Backward(written) {
 			if back := m.put(f.Path, f.next, f.now, f.fat); back != nil {
 				err = fmt.Errorf("%w; and giving %s its bytes back: %w", err, f.Path, back)
@@ -94,6 +92,14 @@ func (m Manager) run(ctx context.Context, p Plan) error {
 		}
 	}
 	return nil
+}
+
+// explain gives what only root may do the exit code and the remedy it means.
+func explain(err error) error {
+	if errors.Is(err, fs.ErrPermission) || errors.Is(err, unix.EROFS) {
+		return &system.Error{Code: system.ExitImpossible, Err: err, Remedy: "run it as root, on a file system that may be written"}
+	}
+	return err
 }
 
 const backupSuffix = ".sierpi-backup"

@@ -115,6 +115,12 @@ var machines = map[string]map[string]string{
 		"sys/class/tty/ttyAMA10/type": "32\n", "run/systemd/system/x": "",
 		"boot/firmware/cmdline.txt": "console=serial0,115200 console=tty1 root=PARTUUID=1-02 rootwait\n", "boot/firmware/config.txt": "dtparam=audio=on\n",
 	},
+	"Debian's image of sierpi": {
+		"proc/device-tree/compatible": "raspberrypi,4-model-b\x00brcm,bcm2711\x00", "run/systemd/system/x": "", "usr/lib/sierpi/login": "#!/bin/sh\n",
+		"sys/class/tty/ttyS0/type": "4\n", "sys/class/tty/ttyS0/iomem_base": "0xFE215040\n",
+		"boot/firmware/cmdline.txt": "console=tty0 console=ttyS0,115200 root=PARTUUID=1-02 rw panic=10\n", "boot/firmware/config.txt": "gpu_mem=16\n",
+		"etc/default/raspi-firmware": "CMA=0\nCONSOLES=\"tty0 ttyS0,115200\"\n",
+	},
 	"a PC with GRUB 2": {
 		"sys/class/tty/ttyS0/type": "4\n", "sys/class/tty/ttyS0/dev": "4:64\n", "run/systemd/system/x": "",
 		"etc/default/grub": "GRUB_DEFAULT=0\nGRUB_CMDLINE_LINUX_DEFAULT=\"quiet\"\nGRUB_CMDLINE_LINUX=\"\"", "usr/sbin/update-grub": "",
@@ -212,7 +218,11 @@ func TestWhatIsWritten(t *testing.T) {
 			"/boot/firmware/cmdline.txt.sierpi-backup":                     "console=tty1 root=PARTUUID=1-02 rootwait",
 			"/boot/firmware/config.txt":                                    "enable_uart=1\n",
 			"/etc/securetty":                                               "tty1\nttyS0\n",
-			"/etc/systemd/system/serial-getty@ttyS0.service.d/sierpi.conf": "ExecStart=-/sbin/agetty -o '-p -- \\\\u' --noclear 115200 %I vt220\n",
+			"/etc/systemd/system/serial-getty@ttyS0.service.d/sierpi.conf": "ExecStart=-/sbin/agetty -o '-- \\\\u' --noreset --noclear 115200 %I vt220\n",
+		},
+		"Debian's image of sierpi": {
+			"/etc/systemd/system/serial-getty@ttyS0.service.d/sierpi.conf": "/sbin/agetty --login-program /usr/lib/sierpi/login -o",
+			"/etc/default/raspi-firmware":                                  "CMA=0\nCONSOLES=\"tty0 ttyS0,115200\"\n",
 		},
 		"Debian on a 3":          {"/boot/firmware/cmdline.txt": "console=ttyS1,115200 console=tty0 root=LABEL=RASPIROOT rw rootwait \n"},
 		"Raspberry Pi OS on a 5": {"/boot/firmware/config.txt": "dtparam=uart0=on\n", "/boot/firmware/cmdline.txt": "console=ttyAMA0,115200 console=serial0,115200 console=tty1 "},
@@ -291,6 +301,15 @@ func TestFindRefuses(t *testing.T) {
 	cfg.Baud, cfg.Term = 9600, "vt100 -l /bin/sh"
 	if _, err := m.PlanApply(cfg); system.ExitCodeOf(err) != system.ExitConfig {
 		t.Errorf("term: %v", err)
+	}
+}
+
+// A machine that boots in a way we do not know is told so.
+func TestNothingKnown(t *testing.T) {
+	m := Manager{Root: tree(t, map[string]string{"sys/class/tty/ttyS0/type": "4\n"}), StateDir: t.TempDir()}
+	p, err := m.PlanApply(config.Default().Serial)
+	if err != nil || !p.Empty() || !strings.Contains(p.String(), "console=ttyS0,115200") || !strings.Contains(p.String(), "nothing starts a login") {
+		t.Errorf("%v\n%s", err, p)
 	}
 }
 
@@ -481,11 +500,11 @@ func TestRealLogin(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	text := gettyDropIn(115200, "vt220")
+	text := gettyDropIn(115200, "vt220", "")
 	_, line, _ := strings.Cut(text, "ExecStart=-/sbin/agetty ")
 	line, _, _ = strings.Cut(line, "\n")
 	// What systemd makes of the line: quotes and backslashes undone, %I filled in.
-	line = strings.NewReplacer(`'-p -- \\u'`, "-p\x00--\x00\\u", "%I", fmt.Sprintf("pts/%d", n)).Replace(line)
+	line = strings.NewReplacer(`'-- \\u'`, "--\x00\\u", "%I", fmt.Sprintf("pts/%d", n)).Replace(line)
 	args := strings.Fields(line)
 	for i := range args {
 		args[i] = strings.ReplaceAll(args[i], "\x00", " ")

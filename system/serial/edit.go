@@ -76,11 +76,14 @@ type consoleToken struct {
 }
 
 func parseConsole(token string) (consoleToken, bool) {
-	value, ok := strings.CutPrefix(strings.Trim(token, `"`), "console=")
-	if !ok {
+	if n := len(token); n > 1 && token[0] == '"' && token[n-1] == '"' {
+		token = token[1 : n-1]
+	}
+	value, ok := strings.CutPrefix(token, "console=")
+	if !ok || strings.Contains(value, `"`) { // quotes amid a word: not worth understanding
 		return consoleToken{}, false
 	}
-	device, options, _ := strings.Cut(strings.Trim(value, `"`), ",")
+	device, options, _ := strings.Cut(value, ",")
 	digits := len(options) - len(strings.TrimLeft(options, "0123456789"))
 	baud, _ := strconv.Atoi(options[:digits])
 	return consoleToken{device, options[digits:], baud}, true
@@ -310,6 +313,60 @@ func editGrub2(text []byte, c Console, unit int) ([]byte, []op) {
 	if len(block) > 0 {
 		var o op
 		out, o = appendBlock(out, append([]string{marker}, block...)...)
+		ops = append(ops, o)
+	}
+	return out, ops
+}
+
+// editRaspiFirmware brings /etc/default/raspi-firmware of Debian's package to the
+// console: its hook writes cmdline.txt anew at every kernel update, with what
+// CONSOLES lists. The shell reads the file.
+func editRaspiFirmware(text []byte, c Console) ([]byte, []op) {
+	const name = "CONSOLES"
+	at, have := -1, false
+	var lines [][]byte
+	for line := range bytes.Lines(text) {
+		if strings.HasPrefix(strings.TrimSpace(string(line)), name+"=") {
+			at = len(lines)
+		}
+		lines = append(lines, line)
+	}
+	var ops []op
+	auto := true
+	if at >= 0 {
+		// The same words as on a command line but for their first eight letters.
+		line := string(lines[at])
+		before, value, _ := strings.Cut(line, "=")
+		body := strings.TrimRight(value, "\r\n")
+		inner := strings.Trim(body, `"'`)
+		auto = inner == "" || inner == "auto"
+		words := strings.Fields(inner)
+		kept := words[:0:0]
+		for _, w := range words {
+			t, _ := parseConsole("console=" + w)
+			if slices.Contains(c.Names, t.device) {
+				if !c.On {
+					continue
+				}
+				have = true
+				w = strings.TrimPrefix(c.wanted("console="+w), "console=")
+			}
+			kept = append(kept, w)
+		}
+		if !slices.Equal(words, kept) && !strings.ContainsAny(inner, "$`\\") {
+			edited := before + `="` + strings.Join(kept, " ") + `"` + value[len(body):]
+			ops = append(ops, op{Add: edited, Remove: line})
+			lines[at] = []byte(edited)
+		}
+	}
+	out := bytes.Join(lines, nil)
+	if c.On && !have {
+		value := strings.TrimPrefix(c.token(), "console=") + " $" + name
+		if auto {
+			value = strings.TrimPrefix(c.token(), "console=") + " tty0"
+		}
+		var o op
+		out, o = appendBlock(out, marker, name+`="`+value+`"`)
 		ops = append(ops, o)
 	}
 	return out, ops

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/sierpi/sierpi/daemon/config"
 	"github.com/sierpi/sierpi/system"
 )
 
@@ -170,11 +171,8 @@ func (l Line) names() []string {
 	return names
 }
 
-// baudRates are what the drivers of these UARTs and agetty know.
-var baudRates = []int{300, 600, 1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200, 230400, 460800, 500000, 576000, 921600, 1000000, 1152000, 1500000, 2000000, 2500000, 3000000, 3500000, 4000000}
-
 func checkLine(baud int, term string) error {
-	if !slices.Contains(baudRates, baud) {
+	if !slices.Contains(config.BaudRates(), baud) {
 		return &system.Error{Code: system.ExitConfig, Err: fmt.Errorf("[serial]: %d is not a speed of serial lines", baud), Remedy: "write for example 9600 or 115200"}
 	}
 	if term == "" || strings.Trim(term, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-+._") != "" {

@@ -239,6 +239,13 @@ func (m Manager) PlanApply(cfg config.Serial) (Plan, error) {
 	if err := m.planGetty(&p, cfg, line); err != nil {
 		return Plan{}, err
 	}
+	active, _ := m.Root.ReadString("/sys/class/tty/console/active")
+	if cfg.KernelConsole && !m.hasBootFiles() && !slices.Contains(strings.Fields(active), line.Device) {
+		p.Notes = append(p.Notes, "no boot loader that sierpi knows is here: add "+c.token()+" to the kernel's command line by hand")
+	}
+	if _, err := m.Root.Lstat("/etc/inittab"); cfg.Login && err != nil && !m.hasSystemd() {
+		p.Notes = append(p.Notes, "neither systemd nor /etc/inittab is here: nothing starts a login on "+line.Device)
+	}
 	// Files that an earlier config needed and this one does not.
 	for _, r := range slices.Clone(p.after.Files) {
 		if r.Kind == kindOwn && r.Path != dropIn(line.Device) {
@@ -271,8 +278,15 @@ func (m Manager) planBoot(p *Plan, c Console, line Line) error {
 			return err
 		}
 	}
+	err := m.edit(p, "/etc/default/raspi-firmware", kindLines, func(base []byte) ([]byte, []op, error) {
+		out, ops := editRaspiFirmware(base, c)
+		return out, ops, nil
+	})
+	if err != nil {
+		return err
+	}
 	grub := len(p.Files)
-	err := m.edit(p, "/etc/default/grub", kindLines, func(base []byte) ([]byte, []op, error) {
+	err = m.edit(p, "/etc/default/grub", kindLines, func(base []byte) ([]byte, []op, error) {
 		out, ops := editGrub2(base, c, line.Unit)
 		return out, ops, nil
 	})
@@ -336,7 +350,7 @@ func (m Manager) planGetty(p *Plan, cfg config.Serial, line Line) error {
 		p.after.Masked = slices.DeleteFunc(slices.Clone(p.after.Masked), func(u string) bool { return u == unit })
 	}
 	before := len(p.Files)
-	text := gettyDropIn(cfg.Baud, cfg.Term)
+	text := gettyDropIn(cfg.Baud, cfg.Term, m.loginProgram())
 	err := m.edit(p, dropIn(line.Device), kindOwn, func(base []byte) ([]byte, []op, error) {
 		return []byte(text), []op{{Add: text}}, nil
 	})
@@ -407,6 +421,12 @@ func (m Manager) PlanOff() (Plan, error) {
 
 func takeBack(base []byte) ([]byte, []op, error) { return base, nil, nil }
 
+// hasBootFiles tells whether planBoot found anything to look at.
+func (m Manager) hasBootFiles() bool {
+	return m.firmwareDir() != "" || slices.ContainsFunc([]string{"/etc/default/grub", "/boot/grub/grub.conf", "/boot/grub/menu.lst", "/etc/grub.conf"},
+		func(path string) bool { _, err := m.Root.Lstat(path); return err == nil })
+}
+
 // firmwareDir is where the Raspberry Pi's firmware reads its files: Debian and
 // newer images have them in /boot/firmware and leave a notice in /boot.
 func (m Manager) firmwareDir() string {
@@ -457,15 +477,30 @@ func dropIn(device string) string {
 	return "/etc/systemd/system/" + getty(device) + ".d/sierpi.conf"
 }
 
+// loginProgram is what sierpi's package puts before login(1), for the first boot;
+// empty if it is not installed.
+func (m Manager) loginProgram() string {
+	const path = "/usr/lib/sierpi/login"
+	if _, err := m.Root.Lstat(path); err != nil {
+		return ""
+	}
+	return path
+}
+
 // gettyDropIn fixes what the stock unit guesses: its list of speeds begins at
-// 115200, and its terminal is vt220 whatever is connected.
-func gettyDropIn(baud int, term string) string {
+// 115200, keeping whatever the line is at, and its terminal is vt220 whatever is
+// connected. It comes after the package's own 10-sierpi.conf and replaces its
+// command, so it must name the same login program.
+func gettyDropIn(baud int, term, login string) string {
+	if login != "" {
+		login = "--login-program " + login + " "
+	}
 	return fmt.Sprintf(`# Written by "sierpi serial apply"; "sierpi serial off" takes it away.
 [Service]
 Environment=TERM=%[2]s
 ExecStart=
-ExecStart=-/sbin/agetty -o '-p -- \\u' --noclear %[1]d %%I %[2]s
-`, baud, term)
+ExecStart=-/sbin/agetty %[3]s-o '-- \\u' --noreset --noclear %[1]d %%I %[2]s
+`, baud, term, login)
 }
 
 // inUse tells whether a session runs on the line: a process of the line's that

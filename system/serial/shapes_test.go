@@ -42,6 +42,13 @@ func grub2(on bool, baud, unit int) func([]byte) ([]byte, []op, error) {
 	}
 }
 
+func raspiFirmware(on bool, baud int) func([]byte) ([]byte, []op, error) {
+	return func(b []byte) ([]byte, []op, error) {
+		out, ops := editRaspiFirmware(b, Console{Names: []string{"ttyS1"}, Baud: baud, On: on})
+		return out, ops, nil
+	}
+}
+
 func legacy(on bool, baud int) func([]byte) ([]byte, []op, error) {
 	return func(b []byte) ([]byte, []op, error) {
 		out, ops := editGrubLegacy(b, Console{Names: []string{"ttyS0"}, Baud: baud, On: on}, 0)
@@ -130,6 +137,15 @@ var shapes = []shape{
 	{"config.txt of a Pi 5", "derived: the header's UART of the RP1", configtxt(true), "enable_uart=1\n[all]\ndtparam=audio=on\n",
 		"enable_uart=1\n[all]\ndtparam=audio=on\n" + marker + "\n[all]\ndtoverlay=\ndtparam=uart0=on\n"},
 	{"config.txt of a Pi 5, already on", "derived: the same in short", configtxt(true), "enable_uart=1\ndtparam=audio=on,uart0\n", ""},
+
+	{"raspi-firmware, untouched", "shipped: Debian raspi-firmware's /etc/default/raspi-firmware, all commented", raspiFirmware(true, 115200),
+		"#KERNEL=\"auto\"\n#CONSOLES=\"auto\"\n", "#KERNEL=\"auto\"\n#CONSOLES=\"auto\"\n" + marker + "\nCONSOLES=\"ttyS1,115200 tty0\"\n"},
+	{"raspi-firmware, by an image", "derived: this project's own image", raspiFirmware(true, 9600),
+		"CMA=0\nCONSOLES=\"tty0 ttyS1,115200\"\n", "CMA=0\nCONSOLES=\"tty0 ttyS1,9600\"\n"},
+	{"raspi-firmware, kernel silent", "derived: the same", raspiFirmware(false, 115200),
+		"CONSOLES=\"tty0 ttyS1,115200\"\n", "CONSOLES=\"tty0\"\n"},
+	{"raspi-firmware, other consoles", "derived: the same", raspiFirmware(true, 115200),
+		"CONSOLES=tty0", "CONSOLES=tty0\n" + marker + "\nCONSOLES=\"ttyS1,115200 $CONSOLES\"\n"},
 
 	{"Debian GRUB", "shipped: " + debianGrub, grub2(true, 115200, 0),
 		"GRUB_DEFAULT=0\nGRUB_TIMEOUT=5\nGRUB_DISTRIBUTOR=`( . /etc/os-release && echo ${NAME} )`\nGRUB_CMDLINE_LINUX_DEFAULT=\"quiet\"\nGRUB_CMDLINE_LINUX=\"\"\n#GRUB_TERMINAL=console\n",
@@ -274,6 +290,7 @@ func FuzzCmdline(f *testing.F) {
 			f.Add([]byte(s.in), false, 9600, []byte(""))
 		}
 	}
+	f.Add([]byte("\"console=ttyS0,\"0 0"), true, 115200, []byte(""))
 	f.Add([]byte("\"console=ttyS0,9600\" a\"b c\"d console=ttyS0"), true, 115200, []byte("x"))
 	f.Fuzz(func(t *testing.T, text []byte, on bool, baud int, added []byte) {
 		c := Console{Names: []string{"serial0", "ttyS0"}, Baud: max(baud, 1), On: on}
@@ -319,6 +336,7 @@ func FuzzLineFiles(f *testing.F) {
 	edits := []func([]byte) ([]byte, []op, error){
 		configtxt(false), configtxt(true), grub2(true, 115200, 0), grub2(false, 115200, 0), legacy(true, 9600), legacy(false, 9600),
 		inittab(true, "ttyS0", 9600, "vt100"), inittab(false, "ttyS0", 9600, "vt100"), securetty,
+		raspiFirmware(true, 9600), raspiFirmware(false, 9600),
 	}
 	f.Fuzz(func(t *testing.T, text []byte, which uint8) {
 		edit := edits[int(which)%len(edits)]
@@ -332,7 +350,7 @@ func FuzzLineFiles(f *testing.F) {
 		// Every line that names no console of ours is still there, in order.
 		have := strings.SplitAfter(string(out), "\n")
 		for line := range strings.Lines(string(text)) {
-			if strings.Contains(line, "ttyS0") {
+			if strings.Contains(line, "ttyS") {
 				continue
 			}
 			i := slices.IndexFunc(have, func(h string) bool {

@@ -31,6 +31,11 @@ func connect(ctx context.Context) (Systemd, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reaching systemd: %w", err)
 	}
+	// Without it a private connection is not told how a job ended.
+	if err := conn.Subscribe(); err != nil {
+		conn.Close()
+		return nil, fmt.Errorf("reaching systemd: %w", err)
+	}
 	return bus{conn}, nil
 }
 

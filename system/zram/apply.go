@@ -38,11 +38,11 @@ func (m Manager) Off(ctx context.Context) (Plan, error) {
 // do plans and runs under a lock, so that two runs never see half of each other.
 func (m Manager) do(ctx context.Context, plan func() (Plan, error)) (Plan, error) {
 	if err := os.MkdirAll(m.RunDir, 0o755); err != nil {
-		return Plan{}, fmt.Errorf("preparing the run folder: %w", err)
+		return Plan{}, explain(fmt.Errorf("preparing the run folder: %w", err))
 	}
 	lock, err := os.OpenFile(filepath.Join(m.RunDir, "zram.lock"), os.O_CREATE|os.O_RDWR|unix.O_CLOEXEC, 0o600)
 	if err != nil {
-		return Plan{}, fmt.Errorf("preparing the run folder: %w", err)
+		return Plan{}, explain(fmt.Errorf("preparing the run folder: %w", err))
 	}
 	defer lock.Close()
 	err = whileBusy(ctx, func() error { return unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB) })

@@ -1,12 +1,11 @@
 package feed
 
 import (
-	"cmp"
 	"context"
 	"embed"
-	"encoding/json"
 	"html/template"
 	"net/http"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -15,45 +14,21 @@ import (
 	"github.com/sierpi/sierpi/daemon/web"
 )
 
-//go:embed page.html
+//go:embed page.html static
 var files embed.FS
 
-// snapshot is what requests are answered from; it is made anew when a source
-// changed and never written to.
-type snapshot struct {
-	rows []row // newest first
-	made time.Time
-}
-
-type row struct {
-	*entry
-	Source string
-}
-
-// rebuild makes the snapshot from the sources' records.
-func (s *Service) rebuild() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	snap := &snapshot{made: s.now()}
-	for _, src := range s.sources {
-		if src.rec == nil {
-			continue
-		}
-		for i := range src.rec.Entries {
-			snap.rows = append(snap.rows, row{&src.rec.Entries[i], name(src)})
-		}
-	}
-	slices.SortStableFunc(snap.rows, func(a, b row) int {
-		return cmp.Or(b.When().Compare(a.When()), cmp.Compare(b.Seq, a.Seq))
-	})
-	s.shown.Store(snap)
-}
-
-// Routes are the pages and the feeds of our own.
+// Routes are the page and the feeds of our own.
 func (s *Service) Routes() []web.Route {
+	route := func(pattern string, h http.HandlerFunc) web.Route {
+		return web.Route{Method: "GET", Pattern: pattern, Handler: h}
+	}
 	return []web.Route{
-		{Method: "GET", Pattern: "/feed", Handler: http.HandlerFunc(s.page)},
-		{Method: "GET", Pattern: "/feed.json", Handler: http.HandlerFunc(s.json)},
+		route("/feed", s.page),
+		route("/feed.json", s.output(jsonFeed)),
+		route("/feed.rss", s.output(rssFeed)),
+		route("/feed.atom", s.output(atomFeed)),
+		route("/feed.ics", s.output(calendar)),
+		s.assets.Route(s.look),
 	}
 }
 
@@ -76,31 +51,21 @@ func (s *Service) ready(ctx context.Context) {
 	}
 }
 
-// mark says in the headers how old the answer is, by its oldest source.
-func (s *Service) mark(w http.ResponseWriter, list []status) (stale bool) {
-	var age, next time.Duration = 0, time.Minute
+// age is how old the oldest copy is, how long none is polled, and whether any is
+// older than it should be.
+func age(list []status) (age, next time.Duration, stale bool) {
+	next = time.Minute
 	for _, st := range list {
 		age = max(age, st.Age)
-		if st.Stale != "" || st.Never {
-			stale = true
-		}
+		stale = stale || st.Stale != "" || st.Never
 		if !st.Stopped {
 			next = min(next, st.Next)
 		}
 	}
-	h := w.Header()
-	h.Set("Age", strconv.FormatInt(int64(age/time.Second), 10))
-	if stale || next < time.Second {
-		h.Set("Cache-Control", "no-cache")
-	} else {
-		// Age counts against max-age, so it is added.
-		h.Set("Cache-Control", "max-age="+strconv.FormatInt(int64((age+next)/time.Second), 10))
-	}
-	return stale
+	return age, next, stale
 }
 
-// maxShown bounds one answer.
-const maxShown = 200
+const rowsPerPage = 50
 
 var pageTemplate = template.Must(template.New("page.html").Funcs(web.Funcs()).Funcs(template.FuncMap{
 	"ago": ago,
@@ -112,25 +77,117 @@ var pageTemplate = template.Must(template.New("page.html").Funcs(web.Funcs()).Fu
 		}
 		return d.Round(time.Second).String()
 	},
-	"date": func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04") },
+	"date": func(t time.Time) string { return t.UTC().Format("2 Jan 2006, 15:04") },
 	"iso":  func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
+	"size": size,
 }).ParseFS(files, "page.html"))
 
+// pageData is what the template shows.
+type pageData struct {
+	Rows        []row
+	Total       int // rows that fit the filter
+	Items       int // of all sources
+	Fresh       int // rows new since the last visit, of all
+	Seen        uint64
+	Visited     bool // there was a last visit
+	Filter      filter
+	Filtered    bool
+	Sources     []status
+	Resolutions []string
+	Stale       bool
+	URL         *url.URL
+	Page, Pages int
+	Feeds       string // the query of the feeds that follow the same filter
+}
+
+// IsNew tells whether an item came since the last visit.
+func (d pageData) IsNew(seq uint64) bool { return d.Visited && seq > d.Seen }
+
 func (s *Service) page(w http.ResponseWriter, r *http.Request) {
+	f, err := parseFilter(r.URL.Query())
+	if err != nil {
+		s.look.Error(w, r, http.StatusBadRequest, "That is no filter of this page: "+err.Error()+".", "Start again at /feed.")
+		return
+	}
 	s.ready(r.Context())
 	list := s.status(s.now())
-	stale := s.mark(w, list)
-	// The layout differs for the owner, so the look decides on caching.
-	w.Header().Del("Cache-Control")
 	snap := s.shown.Load()
-	s.look.Render(w, r, web.View{
-		Title: "Feed", Section: "/feed", Body: pageTemplate,
-		Data: struct {
-			Rows    []row
-			Sources []status
-			Stale   bool
-		}{snap.rows[:min(maxShown, len(snap.rows))], list, stale},
+	old, _, stale := age(list)
+	seen, visited := visit(w, r, snap.lastSeq)
+	rows := f.pick(snap.rows, seen)
+	d := pageData{
+		Total: len(rows), Items: snap.items, Seen: seen, Visited: visited, Filter: f, Filtered: !f.none(), Sources: list,
+		Resolutions: resolutions(snap.rows), Stale: stale, URL: r.URL, Page: f.Page, Pages: (len(rows) + rowsPerPage - 1) / rowsPerPage,
+	}
+	for _, row := range snap.rows {
+		if d.IsNew(row.Seq) {
+			d.Fresh++
+		}
+	}
+	from := min((f.Page-1)*rowsPerPage, len(rows))
+	d.Rows = rows[from:min(from+rowsPerPage, len(rows))]
+	q := r.URL.Query()
+	q.Del("page")
+	q.Del("new")
+	if d.Feeds = q.Encode(); d.Feeds != "" {
+		d.Feeds = "?" + d.Feeds
+	}
+	w.Header().Set("Age", strconv.FormatInt(int64(old/time.Second), 10))
+	s.look.Render(w, r, web.View{Title: "Feed", Section: "/feed", Body: pageTemplate, Data: d, Styles: []string{s.assets.URL("feed.css")}})
+}
+
+// The two cookies of a visitor: how far the items went when this visit began, kept
+// while the visit lasts, and how far they went at the last page.
+const (
+	visitCookie = "feed_visit"
+	seenCookie  = "feed_seen"
+	visitLasts  = 30 * time.Minute
+	seenLasts   = 365 * 24 * time.Hour
+)
+
+// visit returns what the last visit had seen, and notes this one. Numbers, not
+// dates, are compared: the appliance's clock may have been decades off.
+func visit(w http.ResponseWriter, r *http.Request, last uint64) (seen uint64, visited bool) {
+	read := func(name string) (uint64, bool) {
+		c, err := r.Cookie(name)
+		if err != nil {
+			return 0, false
+		}
+		n, err := strconv.ParseUint(c.Value, 10, 63)
+		// A number from before the state was lost says nothing.
+		return n, err == nil && n <= last
+	}
+	if seen, visited = read(visitCookie); !visited {
+		seen, visited = read(seenCookie)
+	}
+	set := func(name string, n uint64, lasts time.Duration) {
+		http.SetCookie(w, &http.Cookie{
+			Name: name, Value: strconv.FormatUint(n, 10), Path: "/feed", MaxAge: int(lasts / time.Second),
+			HttpOnly: true, SameSite: http.SameSiteLaxMode,
+		})
+	}
+	if visited {
+		set(visitCookie, seen, visitLasts)
+	}
+	set(seenCookie, last, seenLasts)
+	return seen, visited
+}
+
+// resolutions are those there are, for the filter, the sharpest first.
+func resolutions(rows []row) []string {
+	var out []string
+	for _, r := range rows {
+		for _, it := range r.Items {
+			if it.release != nil && it.release.Resolution != "" && !slices.Contains(out, it.release.Resolution) {
+				out = append(out, it.release.Resolution)
+			}
+		}
+	}
+	slices.SortFunc(out, func(a, b string) int {
+		lines := func(s string) int { n, _ := strconv.Atoi(strings.TrimRight(s, "pi")); return n }
+		return lines(b) - lines(a)
 	})
+	return out
 }
 
 func ago(d time.Duration) string {
@@ -146,105 +203,13 @@ func ago(d time.Duration) string {
 	}
 }
 
-// JSON Feed 1.1, https://jsonfeed.org/version/1.1, with what it has no field for
-// under _sierpi.
-type outFeed struct {
-	Version     string    `json:"version"`
-	Title       string    `json:"title"`
-	HomePage    string    `json:"home_page_url"`
-	FeedURL     string    `json:"feed_url"`
-	Description string    `json:"description"`
-	Sierpi      outState  `json:"_sierpi"`
-	Items       []outItem `json:"items"`
-}
-
-type outState struct {
-	Stale   bool        `json:"stale"`
-	Sources []outSource `json:"sources"`
-}
-
-type outSource struct {
-	Name   string `json:"name"`
-	URL    string `json:"url"`
-	Items  int    `json:"items"`
-	Age    int64  `json:"age_seconds"`
-	Stale  string `json:"stale,omitzero"`
-	Error  string `json:"error,omitzero"`
-	Next   int64  `json:"next_poll_seconds"`
-	Reason string `json:"reason,omitzero"`
-}
-
-type outItem struct {
-	ID            string          `json:"id"`
-	URL           string          `json:"url,omitzero"`
-	Title         string          `json:"title,omitzero"`
-	ContentText   string          `json:"content_text"`
-	DatePublished string          `json:"date_published,omitzero"`
-	DateModified  string          `json:"date_modified,omitzero"`
-	Authors       []outAuthor     `json:"authors,omitempty"`
-	Tags          []string        `json:"tags,omitempty"`
-	Attachments   []outAttachment `json:"attachments,omitempty"`
-	Sierpi        outExtra        `json:"_sierpi"`
-}
-
-type outAuthor struct {
-	Name string `json:"name"`
-}
-
-type outAttachment struct {
-	URL  string `json:"url"`
-	Type string `json:"mime_type"`
-	Size int64  `json:"size_in_bytes,omitzero"`
-}
-
-type outExtra struct {
-	Source  string   `json:"source"`
-	Seq     uint64   `json:"seq"`
-	Torrent *Torrent `json:"torrent,omitempty"`
-}
-
-func (s *Service) json(w http.ResponseWriter, r *http.Request) {
-	s.ready(r.Context())
-	list := s.status(s.now())
-	stale := s.mark(w, list)
-	snap := s.shown.Load()
-	here := "http://" + r.Host
-	out := outFeed{
-		Version: "https://jsonfeed.org/version/1.1", Title: "sierpi feed", HomePage: here + "/feed", FeedURL: here + "/feed.json",
-		Description: "What the configured feeds bring, newest first.",
-		Sierpi:      outState{Stale: stale}, Items: []outItem{},
+func size(n int64) string {
+	switch {
+	case n >= 1<<30:
+		return strconv.FormatFloat(float64(n)/(1<<30), 'f', 1, 64) + " GiB"
+	case n >= 1<<20:
+		return strconv.FormatInt(n>>20, 10) + " MiB"
+	default:
+		return strconv.FormatInt(n>>10, 10) + " KiB"
 	}
-	for _, st := range list {
-		out.Sierpi.Sources = append(out.Sierpi.Sources, outSource{
-			Name: st.Name, URL: st.URL, Items: st.Items, Age: int64(st.Age / time.Second), Stale: st.Stale, Error: st.Error,
-			Next: int64(st.Next / time.Second), Reason: st.Reason,
-		})
-	}
-	for _, e := range snap.rows[:min(maxShown, len(snap.rows))] {
-		out.Items = append(out.Items, jsonOut(e))
-	}
-	w.Header().Set("Content-Type", "application/feed+json; charset=utf-8")
-	enc := json.NewEncoder(w)
-	enc.SetEscapeHTML(false)
-	_ = enc.Encode(out)
-}
-
-func jsonOut(e row) outItem {
-	it := outItem{
-		ID: e.ID, URL: e.Link, Title: e.Title, ContentText: cmp.Or(e.Summary, e.Title), Tags: e.Categories,
-		Sierpi: outExtra{Source: e.Source, Seq: e.Seq, Torrent: e.Torrent},
-	}
-	if t := e.When(); !t.IsZero() {
-		it.DatePublished = t.UTC().Format(time.RFC3339)
-	}
-	if !e.Updated.IsZero() {
-		it.DateModified = e.Updated.UTC().Format(time.RFC3339)
-	}
-	if e.Author != "" {
-		it.Authors = []outAuthor{{e.Author}}
-	}
-	for _, a := range e.Enclosures {
-		it.Attachments = append(it.Attachments, outAttachment{a.URL, cmp.Or(a.Type, "application/octet-stream"), a.Length})
-	}
-	return it
 }

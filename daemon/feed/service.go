@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"math/rand/v2"
 	"net/http"
@@ -50,6 +51,7 @@ type Service struct {
 	cache     cache.Shared
 	refresher *cache.Refresher
 	look      *web.Look
+	assets    *web.Assets
 	log       *slog.Logger
 	now       func() time.Time
 
@@ -94,6 +96,15 @@ type entry struct {
 	// "new since the last visit" goes by: dates are the publisher's, clocks jump.
 	Seq       uint64    `json:"seq"`
 	FirstSeen time.Time `json:"firstSeen,omitzero"` // zero while the clock was not set
+
+	release *Release // what the title says, nil if it is no release's; not kept
+}
+
+// identify reads the title. It is done once for an entry's life in the process.
+func (e *entry) identify() {
+	if r, ok := ParseTitle(e.Title); ok {
+		e.release = &r
+	}
 }
 
 // When is the item's date for sorting: the publisher's unless it lies in the
@@ -142,6 +153,13 @@ func New(o Options) (*Service, error) {
 	}
 	s.client = fetch.New(fetch.Options{AllowPrivate: o.AllowPrivate, Timeout: o.Timeout, MaxBytes: maxBody, Now: o.Now})
 	s.refresher = cache.NewRefresher(s.cache, o.Timeout)
+	static, err := fs.Sub(files, "static")
+	if err != nil {
+		return nil, err
+	}
+	if s.assets, err = web.NewAssets("/static/feed/", static); err != nil {
+		return nil, err
+	}
 	seen := map[string]bool{}
 	for i, src := range o.Sources {
 		if err := fetch.CheckURL(src.URL); err != nil {
@@ -349,6 +367,7 @@ func (s *Service) poll(ctx context.Context, src *source, old *cache.Entry) (*rec
 // changed that is worth a write to the card.
 func (s *Service) ask(ctx context.Context, src *source, rec *record) (transient bool) {
 	before := rec.Poll
+	s.log.Debug("polling a feed", "feed", src.Name)
 	resp, err := s.client.Get(ctx, rec.Poll.Request(rec.Sum != ""))
 	now := s.now()
 	fail := func(err error) bool {
@@ -408,8 +427,14 @@ func (s *Service) merge(rec *record, doc *Document, now time.Time) {
 		e := entry{Item: it, FirstSeen: now.Round(0)}
 		if k, ok := known[it.ID]; ok {
 			e.Seq, e.FirstSeen = k.Seq, k.FirstSeen
+			if k.Title == e.Title {
+				e.release = k.release
+			} else {
+				e.identify()
+			}
 		} else {
 			fresh++
+			e.identify()
 		}
 		entries = append(entries, e)
 	}
@@ -495,6 +520,9 @@ func decodeRecord(b []byte) (*record, error) {
 	if r.Poll.Wait < 0 || len(r.Entries) > maxKept+maxItems {
 		return nil, errors.New("decoding a feed's copy: out of bounds")
 	}
+	for i := range r.Entries {
+		r.Entries[i].identify()
+	}
 	return &r, nil
 }
 
@@ -511,7 +539,7 @@ func (s *Service) Headlines(n int) []Headline {
 	snap := s.shown.Load()
 	out := make([]Headline, 0, min(n, len(snap.rows)))
 	for _, r := range snap.rows[:min(n, len(snap.rows))] {
-		out = append(out, Headline{Title: r.Title, Source: r.Source, Link: r.Link, When: r.When()})
+		out = append(out, Headline{Title: r.Title, Source: r.Items[0].Source, Link: r.Items[0].Link, When: r.When})
 	}
 	return out
 }
@@ -545,7 +573,7 @@ func (s *Service) Health() (state, why string) {
 	case untried == len(s.sources):
 		return "stale", "nothing was fetched yet"
 	}
-	return "ok", fmt.Sprintf("%d feeds, %d items", len(s.sources), len(s.shown.Load().rows))
+	return "ok", fmt.Sprintf("%d feeds, %d items", len(s.sources), s.shown.Load().items)
 }
 
 // status is how one source does.
@@ -556,6 +584,8 @@ type status struct {
 	Format  string
 	Items   int
 	Age     time.Duration // of the copy
+	Fetched time.Time     // when the copy was last confirmed
+	Asked   time.Time     // when it is asked again
 	Never   bool          // there is no copy
 	Stale   string        // why the copy is older than it should be, "" if it is not
 	Error   string        // of the last try
@@ -582,6 +612,10 @@ func (s *Service) status(now time.Time) []status {
 			p.LastTry = src.made
 			left, reason, going := p.Remaining(now)
 			st.Next, st.Reason, st.Stopped = left, reason, !going
+			st.Fetched = rec.Poll.LastOK
+			if going {
+				st.Asked = rec.Poll.LastTry.Add(p.Wait)
+			}
 			if age := now.Sub(rec.Poll.LastOK); age > 0 && !rec.Poll.LastOK.IsZero() {
 				st.Age = age
 			}

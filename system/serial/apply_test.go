@@ -212,7 +212,7 @@ func TestWhatIsWritten(t *testing.T) {
 			"/boot/firmware/cmdline.txt.sierpi-backup":                     "console=tty1 root=PARTUUID=1-02 rootwait",
 			"/boot/firmware/config.txt":                                    "enable_uart=1\n",
 			"/etc/securetty":                                               "tty1\nttyS0\n",
-			"/etc/systemd/system/serial-getty@ttyS0.service.d/sierpi.conf": "ExecStart=-/sbin/agetty -o '-p -- \\\\u' --noclear 115200 %I vt220\n",
+			"/etc/systemd/system/serial-getty@ttyS0.service.d/sierpi.conf": "ExecStart=-/sbin/agetty $SIERPI_LOGIN -o '-p -- \\\\u' --noclear 115200 %I vt220\n",
 		},
 		"Debian on a 3":          {"/boot/firmware/cmdline.txt": "console=ttyS1,115200 console=tty0 root=LABEL=RASPIROOT rw rootwait \n"},
 		"Raspberry Pi OS on a 5": {"/boot/firmware/config.txt": "dtparam=uart0=on\n", "/boot/firmware/cmdline.txt": "console=ttyAMA0,115200 console=serial0,115200 console=tty1 "},
@@ -485,7 +485,7 @@ func TestRealLogin(t *testing.T) {
 	_, line, _ := strings.Cut(text, "ExecStart=-/sbin/agetty ")
 	line, _, _ = strings.Cut(line, "\n")
 	// What systemd makes of the line: quotes and backslashes undone, %I filled in.
-	line = strings.NewReplacer(`'-p -- \\u'`, "-p\x00--\x00\\u", "%I", fmt.Sprintf("pts/%d", n)).Replace(line)
+	line = strings.NewReplacer("$SIERPI_LOGIN ", "", `'-p -- \\u'`, "-p\x00--\x00\\u", "%I", fmt.Sprintf("pts/%d", n)).Replace(line)
 	args := strings.Fields(line)
 	for i := range args {
 		args[i] = strings.ReplaceAll(args[i], "\x00", " ")

@@ -458,13 +458,14 @@ func dropIn(device string) string {
 }
 
 // gettyDropIn fixes what the stock unit guesses: its list of speeds begins at
-// 115200, and its terminal is vt220 whatever is connected.
+// 115200, and its terminal is vt220 whatever is connected. SIERPI_LOGIN is set where
+// the package is installed: the program that offers to make the first user.
 func gettyDropIn(baud int, term string) string {
 	return fmt.Sprintf(`# Written by "sierpi serial apply"; "sierpi serial off" takes it away.
 [Service]
 Environment=TERM=%[2]s
 ExecStart=
-ExecStart=-/sbin/agetty -o '-p -- \\u' --noclear %[1]d %%I %[2]s
+ExecStart=-/sbin/agetty $SIERPI_LOGIN -o '-p -- \\u' --noclear %[1]d %%I %[2]s
 `, baud, term)
 }
 

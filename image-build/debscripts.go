@@ -81,7 +81,7 @@ if [ "$1" = purge ]; then
     fi
     # The quotes and the chat go with the purge, as the owner asked; the user and the groups
     # stay, for files elsewhere may be theirs.
-    rm -rf "$DPKG_ROOT/var/lib/sierpi" "$DPKG_ROOT/var/cache/sierpi" "$DPKG_ROOT/etc/sierpi"
+    rm -rf "$DPKG_ROOT/var/lib/sierpi" "$DPKG_ROOT/var/lib/sierpi-system" "$DPKG_ROOT/var/lib/sierpi-firstboot" "$DPKG_ROOT/var/cache/sierpi" "$DPKG_ROOT/etc/sierpi"
 fi
 `),
 	}

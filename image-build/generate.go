@@ -182,7 +182,7 @@ func (r Recipe) grubFiles(id identity) []systemd.File {
 			"GRUB_TERMINAL=\"console serial\"\nGRUB_SERIAL_COMMAND=\"serial --unit=0 --speed=115200\"\n"),
 		// The first boot's; update-grub, which needs a real disk to look at, writes it anew on the machine.
 		text("/boot/grub/grub.cfg", "serial --unit=0 --speed=115200\nterminal_input console serial\nterminal_output console serial\nset timeout=3\n"+
-			"menuentry 'sierpi' {\n\tsearch --no-floppy --fs-uuid --set=root "+id.rootID+"\n\tlinux /vmlinuz root=PARTUUID="+id.partUUID(2)+" rw "+kernelLine+"\n\tinitrd /initrd.img\n}\n"),
+			"menuentry 'sierpi' {\n\tsearch --no-floppy --fs-uuid --set=root "+id.rootID+"\n\tlinux /vmlinuz root=PARTUUID="+id.partUUID(2)+" ro "+kernelLine+"\n\tinitrd /initrd.img\n}\n"),
 	}
 }
 

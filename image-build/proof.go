@@ -1,0 +1,543 @@
+package imagebuild
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// ProofOptions say which image is booted and where its logs go.
+type ProofOptions struct {
+	Image    string
+	Out      string        // logs and pictures
+	Patience float64       // every bound times this; 0: 1
+	Progress io.Writer     // what is waited for
+	KVM      bool          // try it
+	Baseline time.Duration // kernel to multi-user of the same base without sierpi; 0: unknown
+}
+
+// proof is a machine under proof. Its steps are shared by the PC and the Pi.
+type proof struct {
+	o       ProofOptions
+	v       *virtual
+	http    string // address of the pages from here
+	metrics string
+	pages   int // the ports
+	scrape  int
+	ram     int // MiB
+	figures []string
+	started time.Time
+}
+
+// The user that the proof makes. It is on a disk that is thrown away.
+const (
+	proofUser     = "ada"
+	proofPassword = "proof of the serial line"
+	proofWiFi     = "only for this proof"
+)
+
+// step runs one stage: bounded, with a line that says what is waited for, and on a
+// failure a picture of the screen beside the logs.
+func (p *proof) step(ctx context.Context, what string, bound time.Duration, run func(context.Context) error) error {
+	if p.o.Patience > 0 {
+		bound = time.Duration(float64(bound) * p.o.Patience)
+	}
+	fmt.Fprintf(p.o.Progress, "%6s  %s (at most %s)\n", human(time.Since(p.started)), what, human(bound))
+	ctx, cancel := context.WithTimeoutCause(ctx, bound, fmt.Errorf("not within %s", human(bound)))
+	defer cancel()
+	if p.v != nil {
+		watched, stop := p.v.watch(ctx)
+		defer stop()
+		ctx = watched
+	}
+	start := time.Now()
+	err := run(ctx)
+	if err != nil {
+		fmt.Fprintf(p.o.Progress, "        FAILED after %s\n", human(time.Since(start)))
+		if p.v != nil {
+			picture := filepath.Join(p.o.Out, "failed.ppm")
+			if perr := p.v.screendump(picture); perr == nil {
+				err = fmt.Errorf("%w\nlogs and a picture of the screen (failed.ppm) are in %s", err, p.o.Out)
+			} else {
+				err = fmt.Errorf("%w\nlogs are in %s", err, p.o.Out)
+			}
+		}
+		return fmt.Errorf("%s: %w", what, err)
+	}
+	return nil
+}
+
+func (p *proof) figure(format string, args ...any) {
+	line := fmt.Sprintf(format, args...)
+	p.figures = append(p.figures, line)
+	fmt.Fprintf(p.o.Progress, "        = %s\n", line)
+}
+
+// check runs a shell command on the machine and wants its output to match.
+func (p *proof) check(ctx context.Context, command, want string) error {
+	out, err := p.v.line.run(ctx, command)
+	if err != nil {
+		return err
+	}
+	if !regexp.MustCompile(want).MatchString(out) {
+		return fmt.Errorf("%s said %q; expected %s", command, out, want)
+	}
+	return nil
+}
+
+// stepCheck is check as a step.
+func (p *proof) stepCheck(ctx context.Context, what string, bound time.Duration, command, want string) error {
+	return p.step(ctx, what, bound, func(ctx context.Context) error { return p.check(ctx, command, want) })
+}
+
+// settings puts an owner's answers onto the working copy's boot partition, as the
+// Imager would: a host name and a Wi-Fi password, but no user.
+func putSettings(ctx context.Context, disk string) error {
+	const doc = `config_version = "1.1"
+[system]
+hostname = "proof"
+[wlan]
+ssid = "nowhere"
+password = "` + proofWiFi + `"
+country = "DE"
+[locale]
+timezone = "Europe/Berlin"
+keymap = "de"
+`
+	c := command{stdin: strings.NewReader(doc), env: []string{"MTOOLS_SKIP_CHECK=1"}}
+	_, err := c.run(ctx, "mcopy", "-o", "-i", fmt.Sprintf("%s@@%d", disk, fatStart), "-", "::rpi-preseed.toml")
+	return err
+}
+
+// firstLogin waits for the prompt of the first boot, makes the first user there, and
+// logs in.
+func (p *proof) firstLogin(ctx context.Context) error {
+	line := p.v.line
+	// The prompt may be drawn anew when the line's settings are applied.
+	if _, text, err := line.expect(ctx, `proof login: ?$`); err != nil {
+		return err
+	} else if !strings.Contains(text, "There is no user yet") {
+		return errors.New("the line above the prompt does not say that there is no user")
+	}
+	if err := line.send(ctx, proofUser); err != nil {
+		return err
+	}
+	for _, prompt := range []string{`New password: ?$`, `Again: ?$`} {
+		if _, _, err := line.expect(ctx, prompt); err != nil {
+			return err
+		}
+		if err := line.send(ctx, proofPassword); err != nil {
+			return err
+		}
+	}
+	// login(1) goes on with the name.
+	if _, _, err := line.expect(ctx, `(?i)password: ?$`); err != nil {
+		return err
+	}
+	if err := line.send(ctx, proofPassword); err != nil {
+		return err
+	}
+	if _, _, err := line.expect(ctx, proofUser+`@proof[^\n]*\$ ?$`); err != nil {
+		return err
+	}
+	return line.become(ctx, proofPassword)
+}
+
+// speedIs holds both ends of the line to one speed: the machine's setting, and what
+// its UART told us.
+func (p *proof) speedIs(ctx context.Context, device string, want int) error {
+	if err := p.check(ctx, "stty -F /dev/"+device+" speed", "^"+strconv.Itoa(want)+"$"); err != nil {
+		return err
+	}
+	if err := p.check(ctx, "tty", "^/dev/"+device+"$"); err != nil {
+		return err
+	}
+	got, err := p.v.line.speed()
+	if err != nil {
+		return err
+	}
+	if got != want {
+		return fmt.Errorf("the UART is set to %d baud, expected %d", got, want)
+	}
+	return nil
+}
+
+var ourUnits = []string{"sierpi.socket", "sierpi-metrics.socket", "sierpi.service", "sierpi-zram.service", "sierpi-serial.service", "sierpi-firstboot.service"}
+
+// units holds that ours are active and nothing has failed.
+func (p *proof) units(ctx context.Context) error {
+	if _, err := p.v.line.run(ctx, "systemctl is-system-running --wait >/dev/null; true"); err != nil {
+		return err
+	}
+	for _, unit := range ourUnits {
+		if err := p.check(ctx, "systemctl is-active "+unit, "^active$"); err != nil {
+			return err
+		}
+	}
+	return p.check(ctx, "systemctl list-units --failed --no-legend --plain", "^$")
+}
+
+// get asks the pages from outside.
+func get(ctx context.Context, url string) (string, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return "", err
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return "", err
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(res.Body, 4<<20))
+	if err == nil && res.StatusCode != http.StatusOK {
+		err = fmt.Errorf("%s: %s: %.200s", url, res.Status, body)
+	}
+	return string(body), err
+}
+
+// socketActivation stops the daemon and asks for a page: the socket starts it again.
+func (p *proof) socketActivation(ctx context.Context) error {
+	if _, err := p.v.line.run(ctx, "systemctl stop sierpi.service"); err != nil {
+		return err
+	}
+	if _, err := p.v.line.run(ctx, "systemctl is-active sierpi.socket && ! systemctl is-active sierpi.service"); err != nil {
+		return err
+	}
+	if _, err := get(ctx, p.http+"/healthz"); err != nil {
+		return err
+	}
+	return p.check(ctx, "systemctl is-active sierpi.service", "^active$")
+}
+
+// watchdog stops the daemon's process as a hang would: systemd kills and restarts it.
+func (p *proof) watchdog(ctx context.Context) error {
+	before, err := p.v.line.run(ctx, "systemctl show -P MainPID sierpi.service")
+	if err != nil {
+		return err
+	}
+	if _, err := p.v.line.run(ctx, "kill -STOP "+before); err != nil {
+		return err
+	}
+	// On the machine, so that the line is not busy: until another process is ready.
+	if _, err := p.v.line.run(ctx, "until [ \"$(systemctl show -P MainPID sierpi.service)\" != "+before+" ] && [ \"$(systemctl show -P MainPID sierpi.service)\" != 0 ] && systemctl -q is-active sierpi.service; do sleep 1; done"); err != nil {
+		return err
+	}
+	if err := p.check(ctx, "systemctl show -P NRestarts sierpi.service", "^[1-9]"); err != nil {
+		return err
+	}
+	_, err = p.v.line.run(ctx, "journalctl -b -u sierpi.service --no-pager | grep -qi 'watchdog timeout'")
+	return err
+}
+
+// polkit holds that the daemon's user may do what our rules name, and nothing else.
+func (p *proof) polkit(ctx context.Context) error {
+	can := "runuser -u %s -- busctl call org.freedesktop.login1 /org/freedesktop/login1 org.freedesktop.login1.Manager %s"
+	for _, t := range []struct{ user, method, want string }{
+		{"sierpi", "CanReboot", `"yes"`},
+		{"sierpi", "CanPowerOff", `"yes"`},
+		{"sierpi", "CanSuspend", `"(no|na|challenge)"`},
+		{"sierpi", "CanRebootToFirmwareSetup", `"(no|na|challenge)"`},
+		{"nobody", "CanReboot", `"(no|challenge)"`},
+		{"nobody", "CanPowerOff", `"(no|challenge)"`},
+	} {
+		if err := p.check(ctx, fmt.Sprintf(can, t.user, t.method), t.want); err != nil {
+			return err
+		}
+	}
+	for _, refused := range []string{"systemctl restart avahi-daemon.service", "systemctl stop sierpi.service", "systemctl set-environment x=y", "hostnamectl hostname x"} {
+		if _, err := p.v.line.run(ctx, "! runuser -u sierpi -- "+strings.Replace(refused, "systemctl", "systemctl --no-ask-password", 1)+" 2>/dev/null"); err != nil {
+			return fmt.Errorf("the daemon's user may: %w", err)
+		}
+	}
+	return nil
+}
+
+// zram holds the planned size, then fills the memory: pages must go to swap, compressed,
+// and come back as they were.
+func (p *proof) zram(ctx context.Context) error {
+	out, err := p.v.line.run(ctx, "awk '/MemTotal/ {print $2}' /proc/meminfo; awk '/zram/ {print $3, $5}' /proc/swaps")
+	if err != nil {
+		return err
+	}
+	f := strings.Fields(out)
+	if len(f) != 3 {
+		return fmt.Errorf("no zram swap: %q", out)
+	}
+	total, err1 := strconv.Atoi(f[0])
+	size, err2 := strconv.Atoi(f[1])
+	if err := errors.Join(err1, err2); err != nil {
+		return err
+	}
+	if off := float64(size)/float64(total) - 0.5; off < -0.01 || off > 0.01 || f[2] != "100" {
+		return fmt.Errorf("zram swap has %d KiB of %d KiB of memory at priority %s; planned is half at 100", size, total, f[2])
+	}
+	p.figure("zram swap of %d MiB on %d MiB of memory", size>>10, total>>10)
+	// As much as is available, and a fifth more; each page holds its number among letters.
+	script := `import os,sys
+avail=[int(l.split()[1]) for l in open("/proc/meminfo") if l.startswith("MemAvailable")][0]
+pages=int(avail*1.15)//4
+m=[]
+for i in range(pages):
+    m.append(bytearray((b"%016d the quick brown fox " % i)*102)[:4096])
+bad=sum(1 for i in range(0,pages,7) if not m[i].startswith(b"%016d" % i))
+used=[l.split()[3] for l in open("/proc/swaps") if "zram" in l][0]
+print("pages",pages,"bad",bad,"used",used)
+`
+	if _, err := p.v.line.run(ctx, "cat >/tmp/fill.py <<'EOF'\n"+strings.ReplaceAll(script, "\n", "\r")+"EOF\r"+"true"); err != nil {
+		return err
+	}
+	out, err = p.v.line.run(ctx, "python3 /tmp/fill.py")
+	if err != nil {
+		return err
+	}
+	m := regexp.MustCompile(`pages (\d+) bad 0 used ([1-9]\d*)`).FindStringSubmatch(out)
+	if m == nil {
+		return fmt.Errorf("under memory pressure: %q", out)
+	}
+	stat, err := p.v.line.run(ctx, "cat /sys/block/zram0/mm_stat")
+	if err != nil {
+		return err
+	}
+	used, err := strconv.Atoi(m[2])
+	if err != nil {
+		return err
+	}
+	p.figure("under memory pressure %d MiB went to zram and came back unchanged (mm_stat since: %s)", used>>10, strings.Join(strings.Fields(stat), " "))
+	return p.check(ctx, "systemctl is-active sierpi.service", "^active$")
+}
+
+// prometheus scrapes the machine with the real thing.
+func (p *proof) prometheus(ctx context.Context) error {
+	program := lookPath("prometheus")
+	if program == "" {
+		return errors.New("prometheus is not installed; apt-get install prometheus")
+	}
+	dir, err := os.MkdirTemp("", "sierpi-prometheus-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	port, err := freePort()
+	if err != nil {
+		return err
+	}
+	conf := fmt.Sprintf("global: {scrape_interval: 2s, scrape_timeout: 2s}\nscrape_configs: [{job_name: sierpi, scrape_interval: 5s, scrape_timeout: 5s, static_configs: [{targets: ['127.0.0.1:%d']}]}]\n", p.scrape)
+	if err := os.WriteFile(filepath.Join(dir, "prometheus.yml"), []byte(conf), 0o644); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	said := &tail{limit: 2000}
+	cmd := exec.CommandContext(ctx, program, "--config.file="+filepath.Join(dir, "prometheus.yml"), "--storage.tsdb.path="+filepath.Join(dir, "data"), fmt.Sprintf("--web.listen-address=127.0.0.1:%d", port))
+	cmd.Stderr, cmd.Stdout = said, said
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	defer cmd.Wait()
+	defer cancel()
+	url := fmt.Sprintf("http://127.0.0.1:%d/api/v1/query?query=", port)
+	query := func(q string) (string, error) {
+		for {
+			body, err := get(ctx, url+q)
+			if err == nil {
+				if m := regexp.MustCompile(`"value":\[[^,]+,"([^"]+)"\]`).FindStringSubmatch(body); m != nil {
+					return m[1], nil
+				}
+			}
+			select {
+			case <-ctx.Done():
+				return "", fmt.Errorf("%w: Prometheus has no %s: %s %v %s", context.Cause(ctx), q, body, err, said)
+			case <-time.After(time.Second):
+			}
+		}
+	}
+	if _, err := query("up%3D%3D1"); err != nil {
+		return err
+	}
+	series, err := query("scrape_samples_scraped%3E0")
+	if err != nil {
+		return err
+	}
+	took, err := query("scrape_duration_seconds")
+	if err != nil {
+		return err
+	}
+	p.figure("Prometheus scrapes %s series in %s s", series, took)
+	return nil
+}
+
+// journal holds that nothing of ours is at the level of an error.
+func (p *proof) journal(ctx context.Context) error {
+	// The watchdog's own words are systemd's, about a hang that we made.
+	return p.check(ctx, "journalctl -b -q -p err --no-pager -o cat -t sierpi _SYSTEMD_UNIT=sierpi.service + _SYSTEMD_UNIT=sierpi-zram.service + _SYSTEMD_UNIT=sierpi-serial.service + _SYSTEMD_UNIT=sierpi-firstboot.service | head -5", "^$")
+}
+
+// bootTime reads what systemd noted: from the kernel's start to READY.
+func (p *proof) bootTime(ctx context.Context) error {
+	out, err := p.v.line.run(ctx, "systemctl show -P ActiveEnterTimestampMonotonic sierpi.service; systemctl show -P UserspaceTimestampMonotonic; systemctl show -P ActiveEnterTimestampMonotonic multi-user.target")
+	if err != nil {
+		return err
+	}
+	f := strings.Fields(out)
+	if len(f) < 3 {
+		return fmt.Errorf("odd times: %q", out)
+	}
+	var s [3]float64
+	for i := range s {
+		us, err := strconv.ParseInt(f[i], 10, 64)
+		if err != nil {
+			return err
+		}
+		s[i] = float64(us) / 1e6
+	}
+	line := fmt.Sprintf("kernel to READY %.1f s (userspace from %.1f s, multi-user at %.1f s)", s[0], s[1], s[2])
+	p.figure("%s", line)
+	return nil
+}
+
+// grown holds that the root fills the card.
+func (p *proof) grown(ctx context.Context, mibs int) error {
+	out, err := p.v.line.run(ctx, "df --output=size -BM / | tail -1")
+	if err != nil {
+		return err
+	}
+	got, err := strconv.Atoi(strings.TrimSuffix(strings.TrimSpace(out), "M"))
+	if err != nil {
+		return err
+	}
+	if got < mibs {
+		return fmt.Errorf("the root has %d MiB, expected %d and more", got, mibs)
+	}
+	p.figure("root grown to %d MiB", got)
+	return nil
+}
+
+// offline looks at the disk when the machine is off: clean file systems, and no
+// secret of the first boot's anywhere on the boot partition, free clusters included.
+func offline(ctx context.Context, disk string) error {
+	c := command{}
+	if _, err := c.run(ctx, "e2fsck", "-fn", fmt.Sprintf("%s?offset=%d", disk, rootStart)); err != nil {
+		return fmt.Errorf("the root file system is not clean: %w", err)
+	}
+	f, err := os.Open(disk)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	fat := make([]byte, fatSize)
+	if _, err := f.ReadAt(fat, fatStart); err != nil {
+		return err
+	}
+	if bytes.Contains(fat, []byte(proofWiFi)) {
+		return errors.New("the Wi-Fi password is still on the boot partition")
+	}
+	out, err := command{env: []string{"MTOOLS_SKIP_CHECK=1"}}.run(ctx, "mtype", "-i", fmt.Sprintf("%s@@%d", disk, fatStart), "::sierpi-firstboot.txt")
+	if err != nil {
+		return fmt.Errorf("the first boot's report: %w", err)
+	}
+	for _, want := range []string{"applied  rpi-preseed.toml system.hostname", "applied  rpi-preseed.toml wlan.ssid", "ignored  rpi-preseed.toml locale.keymap"} {
+		if !strings.Contains(string(out), want) {
+			return fmt.Errorf("the first boot's report lacks %q:\n%s", want, out)
+		}
+	}
+	return nil
+}
+
+// common are the steps that hold on every machine, from a root shell on.
+func (p *proof) common(ctx context.Context, device string) error {
+	m := time.Minute
+	steps := []struct {
+		what  string
+		bound time.Duration
+		run   func(context.Context) error
+	}{
+		{"both ends of " + device + " at 115200 baud", m, func(ctx context.Context) error { return p.speedIs(ctx, device, 115200) }},
+		{"our units active, none failed", 5 * m, p.units},
+		{"times of the boot", m, p.bootTime},
+		{"first boot: the root fills the card", m, func(ctx context.Context) error { return p.grown(ctx, 3000) }},
+		{"first boot: time zone, host keys, no file left", m, func(ctx context.Context) error {
+			return p.check(ctx, "readlink /etc/localtime; ls /etc/ssh/*_key; ls /boot/firmware/rpi-preseed.toml 2>&1; stat -c %a /etc/wpa_supplicant/wpa_supplicant-wlan0.conf",
+				`(?s)Europe/Berlin.*ssh_host_ecdsa_key.*ssh_host_ed25519_key.*No such file.*600`)
+		}},
+		{"SSH is off", m, func(ctx context.Context) error {
+			return p.check(ctx, "systemctl is-enabled ssh.service; ss -Hltn 'sport = 22' | wc -l", `(?s)disabled.*\b0$`)
+		}},
+		{"pages through the forwarded port", 2 * m, func(ctx context.Context) error {
+			body, err := get(ctx, p.http+"/")
+			if err == nil && !strings.Contains(body, "<html") {
+				err = fmt.Errorf("no page: %.200q", body)
+			}
+			return err
+		}},
+		{"/metrics scraped by Prometheus from outside", 3 * m, p.prometheus},
+		{"socket activation", 3 * m, p.socketActivation},
+		{"the watchdog kills and restarts a stopped daemon", 5 * m, p.watchdog},
+		{"polkit: the daemon's user may power off and restart, nothing else", 4 * m, p.polkit},
+		{"zram swap of the planned size, under memory pressure", 15 * m, p.zram},
+		{"sierpi doctor", 2 * m, func(ctx context.Context) error {
+			out, err := p.v.line.run(ctx, "sierpi doctor")
+			fmt.Fprintln(p.o.Progress, "          "+strings.ReplaceAll(out, "\n", "\n          "))
+			return err
+		}},
+		{"the journal has no error of ours", 2 * m, p.journal},
+	}
+	var errs []error
+	for _, s := range steps {
+		if err := p.step(ctx, s.what, s.bound, s.run); err != nil {
+			errs = append(errs, err)
+			fmt.Fprintf(p.o.Progress, "        %v\n", err)
+			if ctx.Err() != nil || p.ended() {
+				break
+			}
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (p *proof) ended() bool {
+	select {
+	case <-p.v.done:
+		return true
+	default:
+		return false
+	}
+}
+
+// reboot restarts the machine over the serial line and waits for its login.
+func (p *proof) reboot(ctx context.Context, prompt string) (string, error) {
+	if err := p.v.line.send(ctx, "reboot"); err != nil {
+		return "", err
+	}
+	_, text, err := p.v.line.expect(ctx, prompt)
+	return text, err
+}
+
+// poweroff ends it cleanly.
+func (p *proof) poweroff(ctx context.Context) error {
+	if err := p.v.line.send(ctx, "systemctl poweroff"); err != nil {
+		return err
+	}
+	select {
+	case <-p.v.done:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+func (p *proof) summary() {
+	fmt.Fprintf(p.o.Progress, "\n%s in all\n", human(time.Since(p.started)))
+	for _, f := range p.figures {
+		fmt.Fprintf(p.o.Progress, "  %s\n", f)
+	}
+}

@@ -1,0 +1,130 @@
+package imagebuild
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"time"
+)
+
+var vmTools = []tool{{"qemu-system-x86_64", "qemu-system-x86"}, {"mcopy", "mtools"}, {"e2fsck", "e2fsprogs"}, {"prometheus", "prometheus"}}
+
+// ProvePC boots the PC image in QEMU and holds everything that needs a real systemd:
+// GRUB, kernel and login on ttyS0 at 115200 and, reconfigured, at 9600.
+func ProvePC(ctx context.Context, o ProofOptions) (err error) {
+	if err := need(vmTools); err != nil {
+		return err
+	}
+	if o.Out, err = filepath.Abs(o.Out); err != nil {
+		return err
+	}
+	if err := os.RemoveAll(o.Out); err != nil {
+		return err
+	}
+	if err := makeDir(o.Out); err != nil {
+		return err
+	}
+	disk := filepath.Join(o.Out, "disk.img")
+	defer os.Remove(disk)
+	p := &proof{o: o, started: time.Now(), ram: 1024}
+	if err := errors.Join(copyDisk(o.Image, disk, 4096*mib), putSettings(ctx, disk)); err != nil {
+		return err
+	}
+	if p.pages, err = freePort(); err != nil {
+		return err
+	}
+	if p.scrape, err = freePort(); err != nil {
+		return err
+	}
+	p.http, p.metrics = fmt.Sprintf("http://127.0.0.1:%d", p.pages), fmt.Sprintf("http://127.0.0.1:%d", p.scrape)
+	accel := "tcg,thread=multi"
+	if o.KVM && usableKVM(ctx, lookPath("qemu-system-x86_64")) {
+		accel = "kvm"
+	}
+	fmt.Fprintf(o.Progress, "%s under -M pc, %s; serial line in %s\n", o.Image, accel, filepath.Join(o.Out, "pc.serial0.log"))
+	p.v, err = startVirtual(virtualOptions{program: lookPath("qemu-system-x86_64"), dir: o.Out, name: "pc", args: []string{
+		"-M", "pc", "-accel", accel, "-m", fmt.Sprint(p.ram), "-smp", fmt.Sprint(min(2, runtime.NumCPU())),
+		"-drive", "file=" + disk + ",format=raw,if=ide,cache=unsafe",
+		"-nic", fmt.Sprintf("user,model=e1000,hostfwd=tcp:127.0.0.1:%d-:80,hostfwd=tcp:127.0.0.1:%d-:9101", p.pages, p.scrape),
+		"-watchdog-action", "none",
+	}})
+	if err != nil {
+		return err
+	}
+	defer p.v.stop()
+	defer p.summary()
+	m := time.Minute
+	if err := p.step(ctx, "GRUB's menu on ttyS0", 2*m, func(ctx context.Context) error {
+		_, _, err := p.v.line.expect(ctx, `GNU GRUB`)
+		return err
+	}); err != nil {
+		return err
+	}
+	if err := p.step(ctx, "the kernel's messages on ttyS0", 3*m, func(ctx context.Context) error {
+		_, _, err := p.v.line.expect(ctx, `Linux version `)
+		return err
+	}); err != nil {
+		return err
+	}
+	if err := p.step(ctx, "the first user made and logged in over ttyS0", 15*m, p.firstLogin); err != nil {
+		return err
+	}
+	errs := []error{p.common(ctx, "ttyS0")}
+
+	// The case of the original article: 9600 baud, a VT100, GRUB's menu and the kernel on
+	// the line as well.
+	if err := p.step(ctx, "reconfigured: 9600 baud, vt100", 5*m, func(ctx context.Context) error {
+		for _, c := range []string{
+			`printf '[serial]\nbaud = 9600\nterm = "vt100"\n' >/etc/sierpi/sierpi.toml`,
+			"sierpi config check",
+			"sierpi serial apply",
+			"grep -E '9600' /etc/default/grub",
+		} {
+			if _, err := p.v.line.run(ctx, c); err != nil {
+				return err
+			}
+		}
+		return nil
+	}); err != nil {
+		return errors.Join(append(errs, err)...)
+	}
+	if err := p.step(ctx, "reboot over the line: GRUB, kernel and login at 9600 baud", 15*m, func(ctx context.Context) error {
+		if _, err := p.reboot(ctx, `GNU GRUB`); err != nil {
+			return err
+		}
+		if got, err := p.v.line.speed(); err != nil || got != 9600 {
+			return fmt.Errorf("GRUB's menu came at %d baud (%w)", got, err)
+		}
+		if _, _, err := p.v.line.expect(ctx, `Linux version `); err != nil {
+			return err
+		}
+		if _, text, err := p.v.line.expect(ctx, `proof login: ?$`); err != nil {
+			return err
+		} else if strings.Contains(text, "There is no user yet") {
+			return errors.New("the line above the prompt still says that there is no user")
+		}
+		if err := p.v.line.login(ctx, proofUser, proofPassword); err != nil {
+			return err
+		}
+		if err := p.check(ctx, "echo $TERM", "^vt100$"); err != nil {
+			return err
+		}
+		if err := p.v.line.become(ctx, proofPassword); err != nil {
+			return err
+		}
+		return p.speedIs(ctx, "ttyS0", 9600)
+	}); err != nil {
+		return errors.Join(append(errs, err)...)
+	}
+	errs = append(errs,
+		p.step(ctx, "after the reboot: units active, nothing taken over twice", 5*m, p.units),
+		p.stepCheck(ctx, "after the reboot: the file system was clean", m, "dmesg | grep -ciE 'recovering journal|recovery complete' || true", "^0$"),
+		p.step(ctx, "power off over the line", 5*m, p.poweroff),
+		p.step(ctx, "the disk: clean, and no secret on the boot partition", 3*m, func(ctx context.Context) error { return offline(ctx, disk) }),
+	)
+	return errors.Join(errs...)
+}

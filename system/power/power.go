@@ -48,6 +48,9 @@ type Reading struct {
 	Watts    *float64  `json:"watts,omitempty"`
 	Rails    []Rail    `json:"rails,omitempty"`
 
+	// Trouble is what a better source said that is here but failed; empty mostly.
+	Trouble string `json:"trouble,omitempty"`
+
 	// Limit is what the supply can give, in watts, and Headroom the rest of it;
 	// nil if nobody says: neither the config nor the Pi 5's negotiation.
 	Limit    *float64 `json:"limit_watts,omitempty"`
@@ -65,8 +68,7 @@ type Meter struct {
 	sources []source
 	limit   *float64 // watts
 
-	mu      sync.Mutex
-	current int // index in sources of the one that answered last
+	mu sync.Mutex
 }
 
 // New prepares a meter; it opens nothing yet. cfg.Source picks one source, "auto"
@@ -105,27 +107,25 @@ func (m *Meter) Close() error {
 	return errors.Join(errs...)
 }
 
-// Read measures now. It returns ErrAbsent where no source answers, wrapped with
-// what each one said.
+// Read measures now. Where no source has anything to read it returns ErrAbsent;
+// where one has and failed, that error, unless a lesser source answers: then the
+// reading carries it as Trouble.
 func (m *Meter) Read(ctx context.Context) (Reading, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	var said []string
-	for i := range m.sources {
-		// The one that answered last goes first; a better one that appears later
-		// is not worth probing every bus on each scrape.
-		n := (m.current + i) % len(m.sources)
-		r, err := m.sources[n].read(ctx)
+	var trouble []string
+	for _, s := range m.sources {
+		r, err := s.read(ctx)
 		if ctx.Err() != nil {
 			return Reading{}, ctx.Err()
 		}
 		if err != nil {
-			said = append(said, fmt.Sprintf("%s: %v", m.sources[n].name(), err))
+			if !errors.Is(err, errNoSensor) && !errors.Is(err, ErrAbsent) {
+				trouble = append(trouble, fmt.Sprintf("%s: %v", s.name(), err))
+			}
 			continue
 		}
-		m.current = n
-		r.Source = m.sources[n].name()
-		r.Time = time.Now()
+		r.Source, r.Time, r.Trouble = s.name(), time.Now(), strings.Join(trouble, "; ")
 		if m.limit != nil {
 			r.Limit = m.limit
 			if r.Watts != nil {
@@ -134,10 +134,10 @@ func (m *Meter) Read(ctx context.Context) (Reading, error) {
 		}
 		return r, nil
 	}
-	if len(said) == 0 {
-		return Reading{}, ErrAbsent
+	if len(trouble) > 0 {
+		return Reading{}, fmt.Errorf("measuring power: %s", strings.Join(trouble, "; "))
 	}
-	return Reading{}, fmt.Errorf("%w (%s)", ErrAbsent, strings.Join(said, "; "))
+	return Reading{}, ErrAbsent
 }
 
 // supplyLimit is what the supply can give, in watts at 5 V: the config's amperes,

@@ -122,6 +122,25 @@ func TestHeadroom(t *testing.T) {
 	}
 }
 
+// A sensor that is there and fails is no absence, and no secret either.
+func TestTrouble(t *testing.T) {
+	broken := newI2C([]config.PowerSensor{{Chip: "ina219", Bus: 9, Address: 0x40, Shunt: .1}})
+	broken.open = func(int) (i2c.Bus, error) { return nil, errors.New("remote I/O error") }
+	m := &Meter{sources: []source{broken}}
+	if _, err := m.Read(context.Background()); err == nil || errors.Is(err, ErrAbsent) || !strings.Contains(err.Error(), "remote I/O") {
+		t.Errorf("alone: %v", err)
+	}
+	m.sources = append(m.sources, &modelSource{model: models[board.Model3B], cpu: system.NewCPUMeter(tree(t, "pi3bplus"))})
+	if r, err := m.Read(context.Background()); err != nil || r.Source != SourceModel || !strings.Contains(r.Trouble, "remote I/O") {
+		t.Errorf("beside a model: %+v %v", r, err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if _, err := m.Read(ctx); !errors.Is(err, context.Canceled) {
+		t.Errorf("cancelled: %v", err)
+	}
+}
+
 func TestEveryModelIsPlausible(t *testing.T) {
 	measured := 0
 	for _, model := range []board.Model{board.ModelA, board.ModelB, board.ModelBPlus, board.Model2B, board.ModelZero, board.ModelZeroW, board.Model3B, board.Model3BPlus, board.Model4B, board.Model400, board.Model5, board.Model500, board.ModelCM4, ""} {

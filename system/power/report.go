@@ -26,6 +26,9 @@ func (r Report) WriteTo(w io.Writer) (int64, error) {
 			how += ", an estimate"
 		}
 		fmt.Fprintf(&b, "power        %s (%s)\n", figure(p.Watts, "W"), how)
+		if p.Trouble != "" {
+			fmt.Fprintf(&b, "trouble      %s\n", p.Trouble)
+		}
 		if p.Limit != nil {
 			fmt.Fprintf(&b, "supply       %s at most", figure(p.Limit, "W"))
 			if p.Headroom != nil && p.Watts != nil {

@@ -8,15 +8,18 @@ import (
 	"image/color"
 	"image/png"
 	"io"
+	"math/big"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/sierpi/sierpi/display/life"
+	"github.com/sierpi/sierpi/display/life/hash"
 )
 
 // maxPatternFile bounds what is read of a pattern file, in bytes.
@@ -51,8 +54,7 @@ func lifeListCommand() *cobra.Command {
 }
 
 func lifeRunCommand() *cobra.Command {
-	var generations uint64
-	var rule, picture, rle string
+	var generations, engine, rule, picture, rle string
 	cmd := &cobra.Command{
 		Use:   "run PATTERN",
 		Short: "Run a pattern and print its generation and population",
@@ -60,9 +62,11 @@ func lifeRunCommand() *cobra.Command {
 
 PATTERN is a file (RLE, Life 1.05, Life 1.06 or plaintext), - for standard input, or
 the name of a pattern that "sierpi life list" lists. A rule with bounds, such as
-B3/S23:T64,64, runs on that torus; any other on an unbounded plane.`,
+B3/S23:T64,64, runs on that torus; any other on an unbounded plane. --engine hash is
+HashLife: regular patterns to astronomic generations.`,
 		Example: `  sierpi life run gosper-glider-gun --generations 3000
   sierpi life run soup.rle --generations 1000 --png soup.png
+  sierpi life run gosper-glider-gun --engine hash --generations 10^100
   sierpi life run glider --rule B3/S23:T64,64 --generations 256`,
 		Args: exactly(1),
 		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
@@ -82,11 +86,15 @@ B3/S23:T64,64, runs on that torus; any other on an unbounded plane.`,
 					return asUsage(err)
 				}
 			}
-			u, err := newUniverse(p)
+			n, err := parseGenerations(generations)
+			if err != nil {
+				return asUsage(err)
+			}
+			u, err := newUniverse(p, engine)
 			if err != nil {
 				return err
 			}
-			if err := runUniverse(cmd.Context(), cmd.ErrOrStderr(), u, generations); err != nil {
+			if err := u.run(cmd.Context(), newLifeProgress(cmd.ErrOrStderr(), n), n); err != nil {
 				return err
 			}
 			if picture != "" {
@@ -103,70 +111,142 @@ B3/S23:T64,64, runs on that torus; any other on an unbounded plane.`,
 					return err
 				}
 			}
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "generation %d population %d\n", u.Generation(), u.Population())
+			generation, population := u.counts()
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "generation %d population %d\n", generation, population)
 			return err
 		},
 	}
-	cmd.Flags().Uint64VarP(&generations, "generations", "g", 0, "how many generations to run")
+	cmd.Flags().StringVarP(&generations, "generations", "g", "0", "run this many generations: `N`, 10^N or 2^N")
+	cmd.Flags().StringVar(&engine, "engine", "auto", "auto (by the rule's bounds), plane or hash")
+	_ = cmd.RegisterFlagCompletionFunc("engine", cobra.FixedCompletions([]string{"auto", "plane", "hash"}, cobra.ShellCompDirectiveNoFileComp))
 	cmd.Flags().StringVar(&rule, "rule", "", "run under this `RULE` instead of the pattern's own, such as B36/S23 or B3/S23:T64,64")
 	cmd.Flags().StringVar(&picture, "png", "", "draw the last generation into this `FILE`")
 	cmd.Flags().StringVar(&rle, "rle", "", "write the last generation as RLE into this `FILE`")
 	return cmd
 }
 
-// universe is what the engines have in common.
-type universe interface {
-	Generation() uint64
-	Population() int
-	Pattern() (*life.Pattern, error)
-	run(n uint64) error
+// parseGenerations reads a count of any size: 3000, 10^9.
+func parseGenerations(text string) (*big.Int, error) {
+	base, exponent, power := strings.Cut(text, "^")
+	n, ok := new(big.Int).SetString(base, 10)
+	if ok && power {
+		e, err := strconv.ParseUint(exponent, 10, 32)
+		ok = err == nil && e <= maxExponent
+		if ok {
+			n.Exp(n, new(big.Int).SetUint64(e), nil)
+		}
+	}
+	if !ok || n.Sign() < 0 || n.BitLen() > 4*maxExponent {
+		return nil, fmt.Errorf("--generations %q: write a number such as 3000, 10^9 or 2^64 (exponents to %d)", text, maxExponent)
+	}
+	return n, nil
 }
 
-type torus struct{ *life.Torus }
+// maxExponent bounds a count of generations that is written as a power.
+const maxExponent = 4096
 
-func (t torus) run(n uint64) error { t.StepN(n); return nil }
+// universe is what the engines have in common.
+type universe interface {
+	counts() (generation, population *big.Int)
+	Pattern() (*life.Pattern, error)
+	run(ctx context.Context, show *lifeProgress, generations *big.Int) error
+}
 
-type plane struct{ *life.Plane }
-
-func (p plane) run(n uint64) error { return p.StepN(n) }
-
-func newUniverse(p *life.Pattern) (universe, error) {
-	if b := p.Rule.Bounds; b.Edge != life.NoEdge {
+func newUniverse(p *life.Pattern, engine string) (universe, error) {
+	bounded := p.Rule.Bounds.Edge != life.NoEdge
+	switch {
+	case engine != "auto" && engine != "plane" && engine != "hash":
+		return nil, asUsage(fmt.Errorf("--engine %q: auto, plane or hash is allowed", engine))
+	case engine != "auto" && bounded:
+		return nil, asUsage(fmt.Errorf("--engine %s is unbounded; the rule %s is not", engine, p.Rule))
+	case engine == "hash":
+		u, err := hash.New(p.Rule, hash.Options{})
+		if err != nil {
+			return nil, err
+		}
+		return hashed{u}, u.Place(p, 0, 0)
+	case bounded:
+		b := p.Rule.Bounds
 		t, err := life.NewTorus(b.Width, b.Height, p.Rule)
 		if err != nil {
 			return nil, err
 		}
 		t.PlaceCentred(p)
-		return torus{t}, nil
+		return stepped{t, func(n uint64) error { t.StepN(n); return nil }}, nil
 	}
 	u, err := life.NewPlane(p.Rule)
 	if err != nil {
 		return nil, err
 	}
-	return plane{u}, u.Place(p, 0, 0)
+	return stepped{u, u.StepN}, u.Place(p, 0, 0)
 }
 
-// runUniverse runs in strides, so that it can be interrupted, and says how far it
-// is when it takes more than two seconds.
-func runUniverse(ctx context.Context, w io.Writer, u universe, generations uint64) error {
-	started, said := time.Now(), time.Now()
-	for stride := uint64(1); u.Generation() < generations; {
+// grid is a torus or a plane.
+type grid interface {
+	Generation() uint64
+	Population() int
+	Pattern() (*life.Pattern, error)
+}
+
+// stepped is an engine that goes generation by generation.
+type stepped struct {
+	grid
+	stepN func(n uint64) error
+}
+
+func (u stepped) counts() (generation, population *big.Int) {
+	return new(big.Int).SetUint64(u.Generation()), big.NewInt(int64(u.Population()))
+}
+
+// run goes in strides, so that it can be interrupted.
+func (u stepped) run(ctx context.Context, show *lifeProgress, generations *big.Int) error {
+	if !generations.IsUint64() {
+		return asUsage(fmt.Errorf("%d generations need --engine hash", generations))
+	}
+	for stride, end := uint64(1), generations.Uint64(); u.Generation() < end; {
 		began := time.Now()
-		if err := u.run(min(stride, generations-u.Generation())); err != nil {
+		if err := u.stepN(min(stride, end-u.Generation())); err != nil {
 			return err
 		}
-		if err := ctx.Err(); err != nil {
+		if ctx.Err() != nil {
 			return fmt.Errorf("interrupted at generation %d", u.Generation())
 		}
 		if time.Since(began) < 100*time.Millisecond {
 			stride *= 2
 		}
-		if time.Since(started) > 2*time.Second && time.Since(said) > time.Second {
-			said = time.Now()
-			fmt.Fprintf(w, "generation %d of %d, population %d\n", u.Generation(), generations, u.Population())
-		}
+		show.update(u)
 	}
 	return nil
+}
+
+// hashed is HashLife, which leaps.
+type hashed struct{ *hash.Universe }
+
+func (u hashed) counts() (generation, population *big.Int) { return u.Generation(), u.Population() }
+
+func (u hashed) Pattern() (*life.Pattern, error) { return u.Universe.Pattern(0) }
+
+func (u hashed) run(ctx context.Context, _ *lifeProgress, generations *big.Int) error {
+	return u.Advance(ctx, generations)
+}
+
+// lifeProgress says how far a long run is, once a second after the first two.
+type lifeProgress struct {
+	w    io.Writer
+	end  *big.Int
+	said time.Time
+}
+
+func newLifeProgress(w io.Writer, end *big.Int) *lifeProgress {
+	return &lifeProgress{w: w, end: end, said: time.Now().Add(time.Second)}
+}
+
+func (p *lifeProgress) update(u universe) {
+	if now := time.Now(); now.Sub(p.said) > time.Second {
+		p.said = now
+		generation, population := u.counts()
+		fmt.Fprintf(p.w, "generation %d of %d, population %d\n", generation, p.end, population)
+	}
 }
 
 // readPattern finds a pattern by name, or reads it from a file.

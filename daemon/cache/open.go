@@ -9,7 +9,7 @@ import (
 type Options struct {
 	Dir       string        // of the copies that survive a reboot; "" for none
 	Memcached []string      // "host:port" of each server of the pool; none for no pool
-	Timeout   time.Duration // of one call to memcached; 0 means 200 ms
+	Timeout   time.Duration // of one call to memcached; 0 means a second
 	Logger    *slog.Logger
 }
 

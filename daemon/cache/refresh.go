@@ -86,20 +86,27 @@ func (r *Refresher) fly(f *flight, key string, since time.Time, mk Make) {
 	f.entry, f.err = r.make(r.ctx, key, since, mk)
 }
 
-// How often a waiting instance looks whether the holder of the lease is done.
 const (
-	lookEvery  = 200 * time.Millisecond
-	lookJitter = 100 * time.Millisecond
+	lookEvery  = 200 * time.Millisecond // whether the holder of the lease is done
+	leaseTries = 3
+	leaseRetry = 1200 * time.Millisecond // longer than a failed server is left alone at first
 )
 
 func (r *Refresher) make(ctx context.Context, key string, since time.Time, mk Make) (Entry, error) {
 	// Twice the timeout: one for another instance's lease to end, one to make.
 	ctx, cancel := context.WithTimeout(ctx, 2*r.timeout+time.Second)
 	defer cancel()
-	for {
+	for failures := 0; ; {
 		release, held, err := r.cache.Lease(ctx, key, r.timeout)
 		if err != nil {
-			// A dead lease keeper must not stop the feed: each instance is on its own.
+			// A keeper of leases that is busy is asked again: nobody waits for a
+			// refresh. One that is dead must not stop it: each is on its own then.
+			if failures++; failures < leaseTries {
+				if err := pause(ctx, leaseRetry); err != nil {
+					return Entry{}, err
+				}
+				continue
+			}
 			release, held = func() {}, true
 		}
 		// Looked at after the lease is held: between looking and holding, the
@@ -115,11 +122,21 @@ func (r *Refresher) make(ctx context.Context, key string, since time.Time, mk Ma
 			defer release()
 			return r.makeHeld(ctx, key, old, err, mk)
 		}
-		select {
-		case <-time.After(lookEvery + rand.N(lookJitter)):
-		case <-ctx.Done():
-			return Entry{}, fmt.Errorf("waiting for another instance's copy: %w", ctx.Err())
+		if err := pause(ctx, lookEvery); err != nil {
+			return Entry{}, err
 		}
+	}
+}
+
+// pause waits a little longer than d, each instance a different time.
+func pause(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d + rand.N(d/2))
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("waiting for another instance's copy: %w", ctx.Err())
 	}
 }
 

@@ -12,6 +12,9 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -20,6 +23,7 @@ import (
 	"github.com/sierpi/sierpi/daemon/store"
 	"github.com/sierpi/sierpi/daemon/store/storetest"
 	"github.com/sierpi/sierpi/daemon/web"
+	"github.com/sierpi/sierpi/system/systemtest"
 )
 
 // daemon is one daemon's chat behind the real router.
@@ -547,4 +551,30 @@ func FuzzCleanText(f *testing.F) {
 			t.Fatalf("%q became %q", s, got)
 		}
 	})
+}
+
+// TestW3M reads and writes with a browser that has no scripts at all.
+func TestW3M(t *testing.T) {
+	w3m := systemtest.Tool(t, "w3m", "w3m")
+	d := start(t, store.Options{Dir: t.TempDir()}, Options{})
+	d.say(t, Lobby, "ann", "1", "Is anybody there?")
+	run := func(args ...string) string {
+		cmd := exec.CommandContext(t.Context(), w3m, args...)
+		cmd.Env = append(os.Environ(), "HOME="+t.TempDir())
+		out, err := cmd.CombinedOutput()
+		if err != nil {
+			t.Fatalf("%v: %v\n%s", args, err, out)
+		}
+		return string(out)
+	}
+	if out := run("-dump", d.url+"/chat"); !strings.Contains(out, "Is anybody there?") || !strings.Contains(out, "Send") || !strings.Contains(out, "Look for new messages") {
+		t.Errorf("the page in w3m:\n%s", out)
+	}
+	form := filepath.Join(t.TempDir(), "form")
+	if err := os.WriteFile(form, []byte("key=w3m-1&name=Text+Only&text=Yes%2C+without+a+script."), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out := run("-dump", "-post", form, d.url+"/chat/lobby"); !strings.Contains(out, "Text Only") || !strings.Contains(out, "Yes, without a script.") {
+		t.Errorf("after sending the form in w3m:\n%s", out)
+	}
 }

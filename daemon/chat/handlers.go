@@ -1,6 +1,7 @@
 package chat
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"encoding/json"
@@ -10,6 +11,7 @@ import (
 	mathrand "math/rand/v2"
 	"net/http"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/sierpi/sierpi/daemon/store"
@@ -220,12 +222,19 @@ func (s *Service) jsonPoll(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	defer release()
-	out, err := s.poll(r.Context(), in, cursors, author(r))
+	parts, end, err := s.poll(r.Context(), in, cursors, author(r))
 	if err != nil {
 		return err
 	}
 	w.Header().Set("Cache-Control", "no-store")
-	web.JSON(w, http.StatusOK, out)
+	w.Header().Set("Content-Type", "application/json; charset=utf-8")
+	// An Answer, put together from parts that others get too.
+	out := append([]byte(`{"rooms":[`), bytes.Join(parts, []byte(","))...)
+	out = append(out, ']')
+	if end != "" {
+		out = append(out, `,"`+end+`":true`...)
+	}
+	_, _ = w.Write(append(out, "}\n"...))
 	return nil
 }
 
@@ -239,8 +248,9 @@ func (s *Service) admit() (release func(), err error) {
 	}
 }
 
-func (s *Service) poll(ctx context.Context, in Poll, cursors []cursor, author string) (Answer, error) {
-	out := Answer{Rooms: []Snapshot{}}
+// poll waits for news. It returns each room's part of the answer, as JSON, or
+// which of Answer's flags tells why there is none ("" when the hold was over).
+func (s *Service) poll(ctx context.Context, in Poll, cursors []cursor, author string) (parts [][]byte, end string, err error) {
 	mine := make(chan struct{})
 	s.mu.Lock()
 	if old, ok := s.polls[in.Client]; ok {
@@ -263,7 +273,7 @@ func (s *Service) poll(ctx context.Context, in Poll, cursors []cursor, author st
 	for i, c := range cursors {
 		r, err := s.room(ctx, c.room)
 		if err != nil {
-			return out, err
+			return nil, "", err
 		}
 		r.enter(name)
 		defer r.leave(name)
@@ -275,68 +285,58 @@ func (s *Service) poll(ctx context.Context, in Poll, cursors []cursor, author st
 	for {
 		wakes := make([]<-chan struct{}, len(rooms))
 		for i, r := range rooms {
-			ms, last, wake, ok := r.after(cursors[i])
-			wakes[i] = wake
-			switch {
-			case !ok:
-				snap, err := s.catchUp(ctx, cursors[i], author)
-				if err != nil {
-					return out, err
+			part, wake, ok, err := r.answer(cursors[i], author)
+			if err == nil && !ok {
+				var snap Snapshot
+				if snap, err = s.catchUp(ctx, cursors[i], author); err == nil {
+					part, err = json.Marshal(snap)
 				}
-				out.Rooms = append(out.Rooms, snap)
-			case len(ms) > 0:
-				out.Rooms = append(out.Rooms, Snapshot{Room: r.name, Cursor: cursor{r.name, cursors[i].epoch, last}.String(),
-					Messages: forAuthor(ms, author), Here: r.present()})
+			}
+			if err != nil {
+				return nil, "", err
+			}
+			if wakes[i] = wake; part != nil {
+				parts = append(parts, part)
 			}
 		}
-		if len(out.Rooms) > 0 {
-			return out, nil
+		if len(parts) > 0 {
+			return parts, "", nil
 		}
-		woken := make(chan struct{})
-		if len(wakes) == 1 {
-			select {
-			case <-wakes[0]:
-				continue
-			case <-mine:
-				out.Superseded = true
-			case <-s.done:
-				out.Stopping = true
-			case <-hold.C:
-			case <-ctx.Done():
-				out.Stopping = true // the client has gone, or the server stops: it is told
-			}
-			return out, nil
-		}
-		over := make(chan struct{})
-		for _, wake := range wakes {
-			go func() {
-				select {
-				case <-wake:
-					select {
-					case woken <- struct{}{}:
-					case <-over:
-					}
-				case <-over:
-				}
-			}()
-		}
-		again := false
+		woken, over := anyOf(wakes)
 		select {
 		case <-woken:
-			again = true
+			over()
+			continue
 		case <-mine:
-			out.Superseded = true
+			end = "superseded"
 		case <-s.done:
-			out.Stopping = true
-		case <-hold.C:
+			end = "stopping"
 		case <-ctx.Done():
-			out.Stopping = true
+			end = "stopping" // or the client has gone, and nobody reads it
+		case <-hold.C:
 		}
-		close(over)
-		if !again {
-			return out, nil
-		}
+		over()
+		return nil, end, nil
 	}
+}
+
+// anyOf is a channel that closes when one of several does, until over is called.
+func anyOf(wakes []<-chan struct{}) (woken <-chan struct{}, over func()) {
+	if len(wakes) == 1 { // most polls: nothing to spend
+		return wakes[0], func() {}
+	}
+	any, stop := make(chan struct{}), make(chan struct{})
+	var once sync.Once
+	for _, wake := range wakes {
+		go func() {
+			select {
+			case <-wake:
+				once.Do(func() { close(any) })
+			case <-stop:
+			}
+		}()
+	}
+	return any, func() { close(stop) }
 }
 
 // catchUp serves a cursor that memory does not reach back to: from the database

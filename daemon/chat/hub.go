@@ -2,6 +2,8 @@ package chat
 
 import (
 	"context"
+	"encoding/json"
+	"slices"
 	"sync"
 
 	"github.com/sierpi/sierpi/daemon/store"
@@ -24,6 +26,9 @@ type room struct {
 	tail  []Message // in the order of versions
 	wake  chan struct{}
 	here  map[string]int // names of those who wait, with the number of their polls
+
+	sharedFrom int64  // the answer to a cursor at this version,
+	shared     []byte // for all who wrote none of it; nil when not made yet
 }
 
 func newRoom(name string) *room {
@@ -43,6 +48,36 @@ func (r *room) after(c cursor) (ms []Message, last int64, wake <-chan struct{}, 
 		i--
 	}
 	return r.tail[i:len(r.tail):len(r.tail)], r.last, r.wake, true
+}
+
+// answer is what a room's part of a poll's answer is, as JSON: nil when there is
+// nothing new. Most of those who wait have the same cursor, and a message goes to
+// all of them: they get the same bytes. ok is false when memory does not reach
+// back that far.
+func (r *room) answer(c cursor, author string) (part []byte, wake <-chan struct{}, ok bool, err error) {
+	ms, last, wake, ok := r.after(c)
+	if !ok || len(ms) == 0 {
+		return nil, wake, ok, nil
+	}
+	mine := author != "" && slices.ContainsFunc(ms, func(m Message) bool { return m.author == author })
+	r.mu.Lock()
+	if !mine && r.shared != nil && r.sharedFrom == c.version && r.epoch == c.epoch && r.last == last {
+		part = r.shared
+	}
+	r.mu.Unlock()
+	if part != nil {
+		return part, wake, true, nil
+	}
+	part, err = json.Marshal(Snapshot{Room: r.name, Cursor: cursor{r.name, c.epoch, last}.String(), Messages: forAuthor(ms, author), Here: r.present()})
+	if err != nil || mine {
+		return part, wake, true, err
+	}
+	r.mu.Lock()
+	if r.epoch == c.epoch && r.last == last {
+		r.sharedFrom, r.shared = c.version, part
+	}
+	r.mu.Unlock()
+	return part, wake, true, nil
 }
 
 // refresh reads what is new from the database and wakes those who wait.
@@ -87,7 +122,7 @@ func (r *room) refresh(ctx context.Context, db *store.DB) error {
 		r.from = tail[cut-1].version
 		tail = tail[cut:]
 	}
-	r.tail, r.last = tail, state.last
+	r.tail, r.last, r.shared = tail, state.last, nil
 	close(r.wake)
 	r.wake = make(chan struct{})
 	return nil

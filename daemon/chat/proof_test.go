@@ -47,6 +47,10 @@ func TestMain(m *testing.M) {
 }
 
 func proofDaemon(addr string) error {
+	if os.Getenv("SIERPI_CHAT_PLANT") == "bare" {
+		return bareServer(addr)
+	}
+	hold, _ := time.ParseDuration(os.Getenv("SIERPI_CHAT_HOLD")) // 0 where it is not set
 	ctx := context.Background()
 	log := slog.New(slog.DiscardHandler)
 	db, err := store.Open(ctx, store.Options{Dir: os.Getenv("SIERPI_CHAT_DIR"), DSN: os.Getenv("SIERPI_CHAT_DSN")})
@@ -58,7 +62,7 @@ func proofDaemon(addr string) error {
 		return err
 	}
 	jump := func() time.Time { return time.Now().Add(time.Duration(rand.IntN(200)-100) * 4000 * time.Hour) }
-	s, err := New(Options{DB: db, Look: look, Log: log, Now: jump, Posts: web.NewLimiter(time.Microsecond, 1e6, 10)})
+	s, err := New(Options{DB: db, Look: look, Log: log, Now: jump, Hold: hold, Waiters: 20_000, Posts: web.NewLimiter(time.Microsecond, 1e6, 10)})
 	if err != nil {
 		return err
 	}

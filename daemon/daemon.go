@@ -111,6 +111,10 @@ func Run(ctx context.Context, o Options) (err error) {
 	}
 	thisMachine := newMachine(o.Root, o.Config.Power, o.Log)
 	atAGlance := cards{thisMachine, sayings, news, o.Notice}
+	settings, err := wallFigures(ctx, db, o.Log)
+	if err != nil {
+		return err
+	}
 	stage, err := display.New(display.Options{
 		Width:           o.Config.Display.Width,
 		Height:          o.Config.Display.Height,
@@ -120,10 +124,16 @@ func Run(ctx context.Context, o Options) (err error) {
 		Fade:            time.Duration(o.Config.Display.Fade),
 		Logger:          o.Log,
 		RateLimit:       frameRate,
+		Figures:         settings,
 		Cards:           atAGlance.now,
 	})
 	if err != nil {
 		return fmt.Errorf("preparing the stage: %w", err)
+	}
+
+	play, err := playRoutes(look, stage, db, o.Log)
+	if err != nil {
+		return fmt.Errorf("preparing the visitors' boards: %w", err)
 	}
 
 	// How they all are, and what they count.
@@ -147,7 +157,7 @@ func Run(ctx context.Context, o Options) (err error) {
 	if err != nil {
 		return fmt.Errorf("preparing the pages: %w", err)
 	}
-	table := routes(parts{maker, look, owner, kiosk, news, sayings, stage, atAGlance, health, &ready})
+	table := routes(parts{maker, look, owner, kiosk, news, sayings, stage, atAGlance, play, health, &ready})
 	handler, err := web.NewRouter(table, web.RouterOptions{
 		Look: look, Hosts: web.NewHosts(hostname, o.Config.Web.Hosts...), Identities: []web.Identity{owner, kiosk}, Log: o.Log,
 	})

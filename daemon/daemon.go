@@ -116,6 +116,10 @@ func Run(ctx context.Context, o Options) (err error) {
 	thisMachine := newMachine(ctx, o.Root, o.Config, o.State, o.Log)
 	defer func() { err = errors.Join(err, thisMachine.close()) }()
 	atAGlance := cards{thisMachine, sayings, news, o.Notice}
+	settings, err := wallFigures(ctx, db, o.Log)
+	if err != nil {
+		return err
+	}
 	stage, err := display.New(display.Options{
 		Width:           o.Config.Display.Width,
 		Height:          o.Config.Display.Height,
@@ -125,10 +129,16 @@ func Run(ctx context.Context, o Options) (err error) {
 		Fade:            time.Duration(o.Config.Display.Fade),
 		Logger:          o.Log,
 		RateLimit:       frameRate,
+		Figures:         settings,
 		Cards:           atAGlance.now,
 	})
 	if err != nil {
 		return fmt.Errorf("preparing the stage: %w", err)
+	}
+
+	play, err := playRoutes(look, stage, db, o.Log)
+	if err != nil {
+		return fmt.Errorf("preparing the visitors' boards: %w", err)
 	}
 
 	// How they all are, and what they count.
@@ -153,7 +163,7 @@ func Run(ctx context.Context, o Options) (err error) {
 	if err != nil {
 		return fmt.Errorf("preparing the pages: %w", err)
 	}
-	table := routes(parts{maker, look, owner, kiosk, news, sayings, stage, atAGlance, health, &ready})
+	table := routes(parts{maker, look, owner, kiosk, news, sayings, stage, atAGlance, play, health, &ready})
 	handler, err := web.NewRouter(table, web.RouterOptions{
 		Look: look, Hosts: web.NewHosts(hostname, o.Config.Web.Hosts...), Identities: []web.Identity{owner, kiosk}, Log: o.Log,
 	})

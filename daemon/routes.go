@@ -22,6 +22,7 @@ type parts struct {
 	quotes *quotes.Service
 	stage  *display.Stage
 	cards  cards
+	play   []web.Route
 	health *Health
 	ready  *atomic.Bool
 }
@@ -30,6 +31,7 @@ type parts struct {
 func navigation() []web.NavEntry {
 	return []web.NavEntry{
 		{Href: "/", Label: "Wall", Icon: "wall"},
+		{Href: "/life", Label: "Play", Icon: "grid"},
 		{Href: "/feed", Label: "Feed", Icon: "feed"},
 		{Href: "/quotes", Label: "Quotes", Icon: "quote"},
 		{Href: "/health", Label: "Health", Icon: "health"},
@@ -59,6 +61,7 @@ func routes(p parts) []web.Route {
 		p.kiosk.Routes(p.look),
 		p.news.Routes(),
 		p.quotes.Routes(),
+		p.play,
 	)
 }
 

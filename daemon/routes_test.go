@@ -43,8 +43,11 @@ func TestRoutesAudit(t *testing.T) {
 	must(err)
 	glance := cards{newMachine(t.Context(), system.Root(t.TempDir()), config.Config{}, t.TempDir(), log), sayings, news, ""}
 
+	play, err := playRoutes(look, stage, db, log)
+	must(err)
+
 	var ready atomic.Bool
-	table := routes(parts{maker, look, owner, kiosk, news, sayings, stage, glance, NewHealth(), &ready})
+	table := routes(parts{maker, look, owner, kiosk, news, sayings, stage, glance, play, NewHealth(), &ready})
 	n, problems := web.Audit(table, t.TempDir())
 	for _, p := range problems {
 		t.Error(p)

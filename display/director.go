@@ -3,9 +3,12 @@ package display
 import (
 	"fmt"
 	"log/slog"
+	"maps"
 	"math/rand/v2"
+	"slices"
 	"time"
 
+	"github.com/sierpi/sierpi/display/sierpinski"
 	"github.com/sierpi/sierpi/display/wire"
 )
 
@@ -21,12 +24,15 @@ type director struct {
 	scene   Scene
 	at      int // index of the scene in names
 	frame   int // since the scene began
+
+	guest  string // name of a scene outside the rotation, which stays until it is dismissed
+	leaves bool   // the guest stays no longer than any scene
 }
 
 func newDirector(o Options) (*director, error) {
 	d := &director{
 		names: o.Scenes, log: o.Logger,
-		setting: Setting{Width: o.Width, Height: o.Height, FramesPerSecond: o.FramesPerSecond, Sharp: o.Sharp},
+		setting: Setting{Width: o.Width, Height: o.Height, FramesPerSecond: o.FramesPerSecond, Sharp: o.Sharp, Figures: o.Figures},
 		random:  rand.New(rand.NewPCG(o.Seed, 0)),
 		dwell:   int(o.Dwell * time.Duration(o.FramesPerSecond) / time.Second),
 		fade:    int(o.Fade * time.Duration(o.FramesPerSecond) / time.Second / 2),
@@ -50,18 +56,62 @@ func (d *director) begin(i int) error {
 	return nil
 }
 
+// invite shows a scene outside the rotation, until it is dismissed.
+func (d *director) invite(name string, scene Scene) {
+	d.scene, d.guest, d.leaves, d.frame = scene, name, false, 0
+}
+
+// dismiss goes on with the rotation, if that guest is still there.
+func (d *director) dismiss(scene Scene) {
+	if d.guest != "" && d.scene == scene {
+		d.skip()
+	}
+}
+
+// setFigure sets one of the scenes of package sierpinski.
+func (d *director) setFigure(f sierpinski.Settings, show bool) {
+	figures := maps.Clone(d.setting.Figures)
+	if figures == nil {
+		figures = make(map[string]sierpinski.Settings)
+	}
+	figures[f.Scene] = f
+	d.setting.Figures = figures
+	at := slices.Index(d.names, f.Scene)
+	switch {
+	case d.guest != "" && !d.leaves: // somebody plays
+	case at >= 0 && (show || at == d.at):
+		d.at = (at + len(d.names) - 1) % len(d.names)
+		d.skip()
+	case show:
+		d.setting.Seed = d.random.Uint64()
+		scene, err := NewScene(f.Scene, d.setting)
+		if err != nil {
+			d.log.Error("the scene cannot be shown; the wall goes on", "scene", f.Scene, "error", err)
+			return
+		}
+		d.invite(f.Scene, scene)
+		d.leaves = true
+	}
+}
+
 // step advances by one frame.
 func (d *director) step() {
 	d.frame++
-	if len(d.names) > 1 && d.dwell > 0 && d.frame >= d.dwell {
+	if d.rotates() && d.frame >= d.dwell {
 		d.skip()
 		return
 	}
 	d.scene.Step()
 }
 
+// rotates reports whether the scene will make way for the next.
+func (d *director) rotates() bool {
+	return d.dwell > 0 && (d.guest == "" && len(d.names) > 1 || d.guest != "" && d.leaves)
+}
+
 // skip changes to the next scene at once; it comes up out of the dark.
 func (d *director) skip() {
+	d.guest, d.leaves = "", false
 	next := (d.at + 1) % len(d.names)
 	if err := d.begin(next); err != nil {
 		// It was made once, when the director was: only memory can be short now.
@@ -76,7 +126,7 @@ func (d *director) light() float64 {
 		return 1
 	}
 	t := min(1, float64(d.frame)/float64(d.fade))
-	if len(d.names) > 1 && d.dwell > 0 {
+	if d.rotates() {
 		t = min(t, float64(d.dwell-d.frame)/float64(d.fade))
 	}
 	t = max(0, t)
@@ -88,6 +138,9 @@ func (d *director) light() float64 {
 func (d *director) draw(f *wire.Frame) {
 	d.scene.Draw(f)
 	f.Scene, f.Caption = d.names[d.at], d.scene.Caption()
+	if d.guest != "" {
+		f.Scene = d.guest
+	}
 	if light := d.light(); light < 1 {
 		for i, c := range f.Palette {
 			f.Palette[i] = mix(night, c, light)

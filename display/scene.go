@@ -30,12 +30,13 @@ type Setting struct {
 	Width, Height   int // cells
 	FramesPerSecond int
 	Seed            uint64
-	Sharp           bool // the life scene without afterglow: it costs a browser less, and flickers
+	Figures         map[string]sierpinski.Settings // of the scenes of package sierpinski; those not named are as they come
+	Sharp           bool                           // the life scene without afterglow: it costs a browser less, and flickers
 }
 
 // SceneNames lists the scenes that a Stage can show.
 func SceneNames() []string {
-	names := []string{"life", "line"}
+	names := []string{"life", "line", "snake"}
 	for _, n := range sierpinski.Names() {
 		if !slices.Contains(names, n) {
 			names = append(names, n)
@@ -51,11 +52,21 @@ func NewScene(name string, s Setting) (Scene, error) {
 		return newSoup(s)
 	case "line":
 		return newLine(s)
+	case "snake":
+		return newSerpent(s)
 	}
 	if slices.Contains(sierpinski.Names(), name) {
-		inner, err := sierpinski.New(s.Width, s.Height, sierpinski.Settings{
-			Scene: name, Seed: uint32(s.Seed), Speed: min(sierpinski.MaxSpeed, max(sierpinski.MinSpeed, 100*30/s.FramesPerSecond)),
-		})
+		figure := s.Figures[name]
+		figure.Scene = name
+		if figure.Seed == 0 {
+			figure.Seed = uint32(s.Seed)
+		}
+		if figure.Speed == 0 {
+			figure.Speed = 100
+		}
+		// Its pace is counted in ticks of 30 a second.
+		figure.Speed = min(sierpinski.MaxSpeed, max(sierpinski.MinSpeed, figure.Speed*30/s.FramesPerSecond))
+		inner, err := sierpinski.New(s.Width, s.Height, figure)
 		if err != nil {
 			return nil, fmt.Errorf("scene %q: %w", name, err)
 		}

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/sierpi/sierpi/display/sierpinski"
 	"github.com/sierpi/sierpi/display/wire"
 )
 
@@ -30,6 +31,9 @@ type Options struct {
 	// Cards, if not nil, is asked every few seconds, while a screen is attached,
 	// for what the cards over the picture say.
 	Cards func(context.Context) Cards
+
+	// Figures are the owner's settings of the scenes of package sierpinski, by name.
+	Figures map[string]sierpinski.Settings
 
 	// RateLimit, if not nil, is the most frames a second that this request's client
 	// is sent.

@@ -1,0 +1,237 @@
+package display
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"time"
+
+	"github.com/coder/websocket"
+	"golang.org/x/time/rate"
+
+	"github.com/sierpi/sierpi/display/sierpinski"
+)
+
+// wallPlayer is who holds the wall's game.
+type wallPlayer struct {
+	player
+	stage *Stage
+}
+
+// wallIdle is how long the wall waits for a player who does nothing.
+const wallIdle = time.Minute
+
+// ServeControl is the WebSocket of who plays snake on the wall: one at a time, and
+// the wall shows the game while the connection lasts. Up go text messages
+// {"type":"start"}, {"type":"turn","direction":...}, {"type":"pause"} and
+// {"type":"name","name":...}; down come {"type":"state","state":{...}} and answers,
+// as with ServeBoard.
+func (bs *Boards) ServeControl(w http.ResponseWriter, r *http.Request) {
+	conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{CompressionMode: websocket.CompressionDisabled})
+	if err != nil {
+		bs.opt.Logger.Debug("a player was refused", "error", err)
+		return
+	}
+	defer conn.CloseNow()
+	conn.SetReadLimit(readLimit)
+	p, err := bs.takeWall()
+	if err != nil {
+		conn.Close(closeBusy, err.Error())
+		return
+	}
+	defer bs.leaveWall(p)
+	ctx, cancel := context.WithCancelCause(context.WithoutCancel(r.Context()))
+	defer cancel(nil)
+	out := make(chan []byte, 16)
+	heard := make(chan struct{}, 1)
+	read := make(chan struct{})
+	go func() {
+		defer close(read)
+		cancel(p.read(ctx, conn, out, heard))
+	}()
+	err = p.write(ctx, r.Context().Done(), conn, out, heard)
+	switch {
+	case errors.Is(err, errIdle):
+		conn.Close(closeIdle, "the wall waited long enough")
+	case errors.Is(err, errStopping):
+		conn.Close(websocket.StatusGoingAway, "the daemon is stopping")
+	default:
+		conn.CloseNow()
+	}
+	cancel(err)
+	<-read
+}
+
+func (bs *Boards) takeWall() (*wallPlayer, error) {
+	bs.mu.Lock()
+	defer bs.mu.Unlock()
+	if bs.opt.Stage == nil {
+		return nil, errors.New("there is no wall to play on")
+	}
+	if bs.wall != nil {
+		return nil, errors.New("somebody else plays on the wall; wait until the game is over")
+	}
+	sp, err := bs.opt.Stage.playSnake()
+	if err != nil {
+		return nil, err
+	}
+	bs.wall = &wallPlayer{player: player{serpent: sp, scores: bs.opt.Scores}, stage: bs.opt.Stage}
+	return bs.wall, nil
+}
+
+func (bs *Boards) leaveWall(p *wallPlayer) {
+	bs.mu.Lock()
+	defer bs.mu.Unlock()
+	bs.wall = nil
+	p.stage.release(p.serpent)
+}
+
+func (p *wallPlayer) read(ctx context.Context, conn *websocket.Conn, out chan<- []byte, heard chan<- struct{}) error {
+	limiter := rate.NewLimiter(30, 60)
+	answer := func(v any) {
+		data, err := json.Marshal(v)
+		if err != nil {
+			return // all answers are of our own types
+		}
+		select {
+		case out <- data:
+		default:
+		}
+	}
+	for {
+		kind, data, err := conn.Read(ctx)
+		if err != nil {
+			return fmt.Errorf("reading from the player: %w", err)
+		}
+		if !limiter.Allow() || kind != websocket.MessageText {
+			conn.Close(websocket.StatusPolicyViolation, "too many messages, or not text")
+			return errors.New("the player sends too many messages, or not text")
+		}
+		v, err := p.take(ctx, data)
+		var user *userError
+		switch {
+		case errors.As(err, &user):
+			answer(map[string]string{"type": "error", "error": user.what, "remedy": user.remedy})
+		case err != nil:
+			conn.Close(websocket.StatusPolicyViolation, "not understood")
+			return fmt.Errorf("a message of the player: %w", err)
+		case v != nil:
+			answer(v)
+		}
+		select {
+		case heard <- struct{}{}:
+		default:
+		}
+	}
+}
+
+func (p *wallPlayer) take(ctx context.Context, data []byte) (any, error) {
+	var m request
+	if err := json.Unmarshal(data, &m); err != nil {
+		return nil, err
+	}
+	p.stage.mu.Lock()
+	v, later, err := p.hear(m)
+	p.stage.mu.Unlock()
+	if later == nil || err != nil {
+		return v, err
+	}
+	then, err := later(ctx)
+	if then == nil || err != nil {
+		return nil, err
+	}
+	p.stage.mu.Lock()
+	defer p.stage.mu.Unlock()
+	return then()
+}
+
+func (p *wallPlayer) write(ctx context.Context, stopping <-chan struct{}, conn *websocket.Conn, out <-chan []byte, heard <-chan struct{}) error {
+	tick := time.NewTicker(200 * time.Millisecond)
+	defer tick.Stop()
+	idle := time.NewTimer(wallIdle)
+	defer idle.Stop()
+	write := func(data []byte) error {
+		ctx, cancel := context.WithTimeout(ctx, writeTimeout)
+		defer cancel()
+		if err := conn.Write(ctx, websocket.MessageText, data); err != nil {
+			return fmt.Errorf("writing to the player: %w", err)
+		}
+		return nil
+	}
+	var told string
+	for {
+		p.stage.mu.Lock()
+		state := p.state("wall")
+		p.stage.mu.Unlock()
+		data, err := json.Marshal(map[string]any{"type": "state", "state": state})
+		if err != nil {
+			return fmt.Errorf("telling the game's state: %w", err)
+		}
+		if string(data) != told {
+			told = string(data)
+			if err := write(data); err != nil {
+				return err
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-stopping:
+			return errStopping
+		case <-idle.C:
+			return errIdle
+		case data := <-out:
+			if err := write(data); err != nil {
+				return err
+			}
+		case <-heard:
+			idle.Reset(wallIdle)
+		case <-tick.C:
+		}
+	}
+}
+
+// playSnake shows a game for one player, outside the rotation.
+func (s *Stage) playSnake() (*serpent, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	setting := s.director.setting
+	setting.Seed = s.director.random.Uint64()
+	sp, err := newSerpent(setting)
+	if err != nil {
+		return nil, err
+	}
+	sp.auto, sp.playing = false, false
+	s.director.invite("snake", sp)
+	return sp, nil
+}
+
+// release goes on with the rotation when the player has left.
+func (s *Stage) release(sp *serpent) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.director.dismiss(sp)
+}
+
+// Figures are the settings of the scenes of package sierpinski on this wall.
+func (s *Stage) Figures() map[string]sierpinski.Settings {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return maps.Clone(s.director.setting.Figures)
+}
+
+// SetFigure sets one of the scenes of package sierpinski. It holds from the next time
+// that the scene begins: now, if it is on or show is set, which also leaves the
+// rotation's order for it.
+func (s *Stage) SetFigure(f sierpinski.Settings, show bool) error {
+	if err := f.Validate(); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.director.setFigure(f, show)
+	return nil
+}

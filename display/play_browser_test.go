@@ -1,0 +1,178 @@
+package display_test
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/runtime"
+	"github.com/chromedp/chromedp"
+
+	"github.com/sierpi/sierpi/daemon/web"
+	"github.com/sierpi/sierpi/display"
+	"github.com/sierpi/sierpi/display/page"
+	"github.com/sierpi/sierpi/display/sierpinski"
+	"github.com/sierpi/sierpi/system/systemtest"
+)
+
+// memoryScores keeps high scores for a test.
+type memoryScores struct {
+	mu   sync.Mutex
+	list []page.Score
+}
+
+func (m *memoryScores) Add(_ context.Context, s display.Score) (int, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.list = append(m.list, page.Score{Name: s.Name, Points: s.Points, At: s.At})
+	return len(m.list), nil
+}
+
+func (m *memoryScores) best(context.Context) ([]page.Score, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return append([]page.Score(nil), m.list...), nil
+}
+
+// everybody is a door that lets everybody in as that role.
+type everybody web.Role
+
+func (e everybody) Identify(*http.Request) web.Role { return web.Role(e) }
+
+// playHouse is the pages on which visitors play, behind the daemon's own router.
+type playHouse struct {
+	base   string
+	boards *display.Boards
+	stage  *display.Stage
+	scores *memoryScores
+}
+
+func newPlayHouse(t testing.TB, role web.Role, o display.BoardOptions) *playHouse {
+	t.Helper()
+	log := slog.New(slog.NewTextHandler(t.Output(), nil))
+	house := &playHouse{scores: &memoryScores{}, stage: newStage(t, display.Options{Logger: log})}
+	o.Logger, o.Scores, o.Stage = log, house.scores, house.stage
+	house.boards = display.NewBoards(o)
+	look, err := web.NewLook(web.LookOptions{Name: "sierpi", Log: log, Nav: []web.NavEntry{
+		{Href: "/", Label: "Wall", Icon: "wall"}, {Href: "/life", Label: "Play", Icon: "grid"}, {Href: "/feed", Label: "Feed", Icon: "feed"},
+		{Href: "/quotes", Label: "Quotes", Icon: "quote"}, {Href: "/health", Label: "Health", Icon: "health"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	routes, err := page.PlayRoutes(page.PlayOptions{
+		Look: look, Patterns: display.PagePatterns(), Scenes: display.PageScenes(), Colours: sierpinski.Colours(),
+		MinSpeed: sierpinski.MinSpeed, MaxSpeed: sierpinski.MaxSpeed,
+		Board: house.boards.ServeBoard, Control: house.boards.ServeControl, Scores: house.scores.best,
+		Settings: func(context.Context) (map[string]json.RawMessage, error) {
+			out := map[string]json.RawMessage{}
+			for name, f := range house.stage.Figures() {
+				out[name], _ = json.Marshal(f)
+			}
+			return out, nil
+		},
+		Apply: func(_ context.Context, data json.RawMessage, show bool) error {
+			s, err := display.ParseSettings(data)
+			if err != nil {
+				return &page.InputError{Err: err}
+			}
+			return house.stage.SetFigure(s, show)
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	routes = append(append(routes, look.Routes()...),
+		web.Route{Method: "GET", Pattern: page.StaticPrefix, Handler: page.Static()},
+		web.Route{Method: "GET", Pattern: page.ScreenPath, Streams: true, Handler: http.HandlerFunc(house.stage.ServeScreen)})
+	handler, err := web.NewRouter(routes, web.RouterOptions{Look: look, Hosts: web.NewHosts("wall"), Identities: []web.Identity{everybody(role)}, Log: log})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv := &httptest.Server{Listener: l, Config: &http.Server{Handler: handler}}
+	srv.Start()
+	t.Cleanup(func() {
+		srv.CloseClientConnections()
+		srv.Close()
+	})
+	house.base = srv.URL
+	return house
+}
+
+// newTab opens a browser whose exceptions fail the test.
+func newTab(t testing.TB, width, height int64) context.Context {
+	t.Helper()
+	ctx := systemtest.Browser(t, int(width), int(height))
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
+	t.Cleanup(cancel)
+	if err := chromedp.Do(ctx, chromedp.EmulateViewport(width, height)); err != nil {
+		t.Fatal(err)
+	}
+	if err := chromedp.Listen(ctx, func(ev any) {
+		if e, ok := ev.(*runtime.EventExceptionThrown); ok {
+			t.Errorf("the page throws: %s %v", e.ExceptionDetails.Text, e.ExceptionDetails.Exception)
+		}
+	}); err != nil {
+		t.Fatal(err)
+	}
+	return ctx
+}
+
+// TestPlayShots writes pictures of the pages to a folder, for people to look at.
+func TestPlayShots(t *testing.T) {
+	dir := os.Getenv("SIERPI_SHOTS")
+	if dir == "" {
+		t.Skip("SKIPPED: set SIERPI_SHOTS to a folder to get screenshots")
+	}
+	house := newPlayHouse(t, web.Owner, display.BoardOptions{})
+	house.scores.list = []page.Score{{Name: "Ada", Points: 41, At: time.Now()}, {Name: "Grace", Points: 37, At: time.Now()}, {Name: "a rather long n…", Points: 8, At: time.Now()}}
+	for _, size := range []struct {
+		name string
+		w, h int64
+	}{{"wide", 1920, 1080}, {"phone", 390, 844}} {
+		ctx := newTab(t, size.w, size.h)
+		for _, scheme := range []string{"light", "dark"} {
+			if _, err := chromedp.Call(ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
+				Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}},
+			}); err != nil {
+				t.Fatal(err)
+			}
+			for _, name := range []string{"life", "snake", "scenes"} {
+				open(t, ctx, house.base+"/"+name)
+				await(t, ctx, "globalThis.sierpi?.canvas.painted > 0")
+				if name == "snake" {
+					eval[any](t, ctx, `document.getElementById("start").click()`)
+				}
+				eval[any](t, ctx, "new Promise((r) => setTimeout(r, 4000))")
+				for _, full := range []string{"", "-full"} {
+					take := chromedp.CaptureScreenshot()
+					if full != "" {
+						take = chromedp.FullScreenshot(90)
+					}
+					shot, err := chromedp.Run(ctx, take)
+					if err != nil {
+						t.Fatal(err)
+					}
+					if err := os.WriteFile(filepath.Join(dir, name+"-"+size.name+"-"+scheme+full+".png"), shot, 0o644); err != nil {
+						t.Fatal(err)
+					}
+				}
+				if os.Getenv("SIERPI_SHOTS_FIRST") == name {
+					break
+				}
+			}
+		}
+	}
+}

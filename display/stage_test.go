@@ -68,7 +68,8 @@ func (c *client) say(ctx context.Context, m any) error {
 	return c.conn.Write(ctx, websocket.MessageText, data)
 }
 
-// fetchFrame asks the daemon for its own copy of a frame.
+// fetchFrame asks the daemon for its own copy of a frame; nil: it keeps only the
+// last few, and this one came so late, on a busy machine, that it is gone there.
 func fetchFrame(t testing.TB, base string, number uint32) *wire.Frame {
 	t.Helper()
 	r, err := http.Get(fmt.Sprintf("%s/display/cells?n=%d", base, number))
@@ -77,6 +78,9 @@ func fetchFrame(t testing.TB, base string, number uint32) *wire.Frame {
 	}
 	defer r.Body.Close()
 	body, err := io.ReadAll(r.Body)
+	if err == nil && r.StatusCode == http.StatusNotFound {
+		return nil
+	}
 	if err != nil || r.StatusCode != http.StatusOK {
 		t.Fatalf("frame %d: %v, status %d: %s", number, err, r.StatusCode, body)
 	}
@@ -104,11 +108,15 @@ func TestRates(t *testing.T) {
 					t.Errorf("at %s frames/s: %v", rate, err)
 					return
 				}
-				scenes[f.Scene] = true
-				if own := fetchFrame(t, base, f.Number); !bytes.Equal(own.Cells, f.Cells) || own.Hash() != f.Hash() {
+				own := fetchFrame(t, base, f.Number)
+				if own == nil {
+					continue
+				}
+				if !bytes.Equal(own.Cells, f.Cells) || own.Hash() != f.Hash() {
 					t.Errorf("at %s frames/s: frame %d is another than the daemon's", rate, f.Number)
 					return
 				}
+				scenes[f.Scene] = true // seen, and the same
 			}
 		})
 	}

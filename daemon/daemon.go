@@ -148,6 +148,8 @@ func Run(ctx context.Context, o Options) (err error) {
 		Check{"display", true, stageHealth(stage)},
 		Check{"feed", false, said(news.Health)},
 		Check{"quotes", false, said(sayings.Health)},
+		Check{"board", false, thisMachine.boardHealth},
+		Check{"load", false, thisMachine.loadHealth},
 		Check{"power", false, thisMachine.powerHealth},
 		Check{"temperature", false, thisMachine.temperatureHealth},
 		Check{"zram", false, thisMachine.zramHealth},

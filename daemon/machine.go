@@ -30,6 +30,7 @@ type machine struct {
 	board board.Board
 	cpu   *system.CPUMeter // of the scrapes
 	idle  *system.CPUMeter // of the cards; each reader has an interval of its own
+	load  *system.CPUMeter // of health
 	meter *power.Meter
 
 	energy   *power.Energy  // nil where nothing measures power
@@ -47,7 +48,7 @@ func newMachine(ctx context.Context, root system.Root, cfg config.Config, state 
 	}
 	m := &machine{
 		root: root, board: b, log: log,
-		cpu: system.NewCPUMeter(root), idle: system.NewCPUMeter(root),
+		cpu: system.NewCPUMeter(root), idle: system.NewCPUMeter(root), load: system.NewCPUMeter(root),
 		meter: power.New(root, cfg.Power, b),
 	}
 	if _, err := m.meter.Read(ctx); err == nil {
@@ -310,7 +311,42 @@ func (m *machine) temperatureHealth(context.Context) (State, string) {
 	return OK, why
 }
 
-// zramHealth is the part "zram" of /healthz.
+// boardHealth is the part "board" of /healthz.
+func (m *machine) boardHealth(context.Context) (State, string) {
+	if !m.board.Pi {
+		return Absent, "not a Raspberry Pi: " + m.board.String()
+	}
+	return OK, m.board.String()
+}
+
+// loadHealth is the part "load" of /healthz: how busy processors and memory are. A
+// machine at its limits is still a machine that works.
+func (m *machine) loadHealth(context.Context) (State, string) {
+	u, err := m.load.Utilisation()
+	if err != nil {
+		return Absent, err.Error()
+	}
+	mem, err := system.ReadMemory(m.root)
+	if err != nil {
+		return Absent, err.Error()
+	}
+	const mib = 1 << 20
+	return OK, fmt.Sprintf("processors %.0f %% busy; %d of %d MiB of memory available", 100*u, mem.Available/mib, mem.Total/mib)
+}
+
+// swap adds up all swap areas, in bytes; without any the total is 0.
+func (m *machine) swap() (used, total uint64) {
+	areas, err := zram.Swaps(m.root)
+	if err != nil {
+		return 0, 0
+	}
+	for _, s := range areas {
+		used, total = used+s.Used, total+s.Size
+	}
+	return used, total
+}
+
+// zramHealth is the part "zram" of /healthz, with what the devices hold.
 func (m *machine) zramHealth(context.Context) (State, string) {
 	devices, err := zram.Read(m.root)
 	if errors.Is(err, zram.ErrAbsent) {
@@ -319,14 +355,25 @@ func (m *machine) zramHealth(context.Context) (State, string) {
 	if err != nil {
 		return Failed, err.Error()
 	}
-	swaps := 0
+	var swaps int
+	var used, size, original, taken uint64
 	for _, d := range devices {
-		if d.Swap != nil {
-			swaps++
+		if d.Swap == nil {
+			continue
+		}
+		swaps++
+		used, size = used+d.Swap.Used, size+d.Swap.Size
+		if d.Memory != nil {
+			original, taken = original+d.Memory.Original, taken+d.Memory.Used
 		}
 	}
 	if swaps == 0 {
 		return Absent, "no zram swap is on; `sierpi zram apply` sets it up"
 	}
-	return OK, fmt.Sprintf("%d swap device(s)", swaps)
+	const mib = 1 << 20
+	why := fmt.Sprintf("%d swap device(s), %d of %d MiB used", swaps, used/mib, size/mib)
+	if original > 0 && taken > 0 {
+		why += fmt.Sprintf("; %d MiB stored in %d MiB of memory", original/mib, taken/mib)
+	}
+	return OK, why
 }

@@ -1,7 +1,10 @@
 package daemon
 
 import (
+	"context"
+	"encoding/json"
 	"flag"
+	"fmt"
 	"log/slog"
 	"net/http/httptest"
 	"os"
@@ -38,22 +41,46 @@ func TestMachineFigures(t *testing.T) {
 					got.WriteString(line)
 				}
 			}
-			golden := filepath.Join("testdata", "metrics", name+".golden")
-			if *update {
-				if err := os.MkdirAll(filepath.Dir(golden), 0o755); err != nil {
-					t.Fatal(err)
-				}
-				if err := os.WriteFile(golden, []byte(got.String()), 0o644); err != nil {
-					t.Fatal(err)
-				}
+			golden(t, filepath.Join("testdata", "metrics", name+".golden"), got.String())
+
+			// The same machine as /healthz and the wall's card say it.
+			var said strings.Builder
+			for _, part := range []struct {
+				name string
+				look func(context.Context) (State, string)
+			}{
+				{"board", m.boardHealth}, {"load", m.loadHealth}, {"power", m.powerHealth},
+				{"temperature", m.temperatureHealth}, {"zram", m.zramHealth},
+			} {
+				state, why := part.look(t.Context())
+				fmt.Fprintf(&said, "%s: %s, %s\n", part.name, state, why)
 			}
-			want, err := os.ReadFile(golden)
+			card, err := json.Marshal(m.card(t.Context()))
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got.String() != string(want) {
-				t.Errorf("got\n%s\nwant\n%s", got.String(), want)
-			}
+			fmt.Fprintf(&said, "card: %s\n", card)
+			golden(t, filepath.Join("testdata", "health", name+".golden"), said.String())
 		})
+	}
+}
+
+// golden holds got to the file at path, which -update writes.
+func golden(t *testing.T, path, got string) {
+	t.Helper()
+	if *update {
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got != string(want) {
+		t.Errorf("%s: got\n%s\nwant\n%s", path, got, want)
 	}
 }

@@ -54,6 +54,12 @@ func (m *machine) card(ctx context.Context) *display.Machine {
 	if mem, err := system.ReadMemory(m.root); err == nil {
 		card.MemoryUsed, card.MemoryTotal = new(float64(mem.Total-mem.Available)), new(float64(mem.Total))
 	}
+	if u, err := m.idle.Utilisation(); err == nil {
+		card.Busy = &u
+	}
+	if used, total := m.swap(); total > 0 {
+		card.SwapUsed, card.SwapTotal = new(float64(used)), new(float64(total))
+	}
 	return &card
 }
 
@@ -124,12 +130,15 @@ func (m *machine) facts(ctx context.Context) []fact {
 	if c.Celsius != nil {
 		facts = append(facts, fact{"Temperature", fmt.Sprintf("%.0f °C", *c.Celsius)})
 	}
-	if u, err := m.idle.Utilisation(); err == nil {
-		facts = append(facts, fact{"Processor", fmt.Sprintf("%.0f %%", 100*u)})
+	if c.Busy != nil {
+		facts = append(facts, fact{"Processor", fmt.Sprintf("%.0f %%", 100**c.Busy)})
 	}
+	const mib = 1 << 20
 	if c.MemoryTotal != nil {
-		const mib = 1 << 20
 		facts = append(facts, fact{"Memory", fmt.Sprintf("%.0f of %.0f MiB", *c.MemoryUsed/mib, *c.MemoryTotal/mib)})
+	}
+	if c.SwapTotal != nil {
+		facts = append(facts, fact{"Swap", fmt.Sprintf("%.0f of %.0f MiB", *c.SwapUsed/mib, *c.SwapTotal/mib)})
 	}
 	return facts
 }

@@ -27,6 +27,9 @@ type Machine struct {
 	Watts       *float64 `json:"watts,omitempty"`
 	Estimated   bool     `json:"estimated,omitempty"` // the watts are computed, not measured
 	Celsius     *float64 `json:"celsius,omitempty"`
+	Busy        *float64 `json:"busy,omitempty"`        // share of all processors' time, 0 to 1
 	MemoryUsed  *float64 `json:"memoryUsed,omitempty"`  // bytes
 	MemoryTotal *float64 `json:"memoryTotal,omitempty"` // bytes
+	SwapUsed    *float64 `json:"swapUsed,omitempty"`    // bytes, of all swap areas
+	SwapTotal   *float64 `json:"swapTotal,omitempty"`   // bytes
 }

@@ -5,7 +5,7 @@
  * @property {boolean} [time]
  * @property {{text: string, author?: string}} [quote]
  * @property {{title: string, source?: string}[]} [headlines]
- * @property {{watts?: number, estimated?: boolean, celsius?: number, memoryUsed?: number, memoryTotal?: number}} [machine]
+ * @property {{watts?: number, estimated?: boolean, celsius?: number, busy?: number, memoryUsed?: number, memoryTotal?: number, swapUsed?: number, swapTotal?: number}} [machine]
  * @property {string} [notice]
  */
 
@@ -99,9 +99,11 @@ export class CardTable {
     const rows = [];
     if (m.watts !== undefined) rows.push([(m.estimated ? "≈ " : "") + m.watts.toFixed(1), "W", "power"]);
     if (m.celsius !== undefined) rows.push([m.celsius.toFixed(0), "°C", "temperature"]);
-    if (m.memoryUsed !== undefined && m.memoryTotal) {
-      rows.push([(100 * m.memoryUsed / m.memoryTotal).toFixed(0), "%", "memory"]);
-    }
+    /** @param {number} share @param {string} name */
+    const percent = (share, name) => rows.push([(100 * share).toFixed(0), "%", name]);
+    if (m.busy !== undefined) percent(m.busy, "processor");
+    if (m.memoryUsed !== undefined && m.memoryTotal) percent(m.memoryUsed / m.memoryTotal, "memory");
+    if (m.swapUsed !== undefined && m.swapTotal) percent(m.swapUsed / m.swapTotal, "swap");
     this.machine.hidden = rows.length === 0;
     this.machine.replaceChildren(...rows.map(([value, unit, name]) => {
       const row = element("div", "figure");

@@ -83,21 +83,9 @@ func Inspect(ctx context.Context, image, work string, personal bool) ([]string, 
 	if err := need(layoutTools); err != nil {
 		return nil, err
 	}
-	f, err := os.Open(image)
+	d, err := openDisk(image)
 	if err != nil {
 		return nil, err
-	}
-	defer f.Close()
-	st, err := f.Stat()
-	if err != nil {
-		return nil, err
-	}
-	disk, parts, err := readMBR(f, st.Size())
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", image, err)
-	}
-	if len(parts) != 2 || parts[0].kind != 0x0c || parts[1].kind != 0x83 {
-		return nil, fmt.Errorf("%s: expected a FAT32 boot partition and a Linux root, found %d partitions", image, len(parts))
 	}
 	dir, err := os.MkdirTemp(work, "sierpi-inspect-")
 	if err != nil {
@@ -110,7 +98,7 @@ func Inspect(ctx context.Context, image, work string, personal bool) ([]string, 
 			return nil, err
 		}
 	}
-	if err := in.unpack(ctx, image, dir, parts); err != nil {
+	if err := in.unpack(ctx, image, d); err != nil {
 		return nil, err
 	}
 	if err := in.walkRoot(); err != nil {
@@ -119,19 +107,19 @@ func Inspect(ctx context.Context, image, work string, personal bool) ([]string, 
 	in.accounts()
 	in.sources()
 	in.bootSecrets()
-	if err := in.lint(fmt.Sprintf("%08x-02", disk)); err != nil {
+	if err := in.lint(fmt.Sprintf("%08x-02", d.id)); err != nil {
 		return nil, err
 	}
 	slices.Sort(in.findings)
 	return in.findings, nil
 }
 
-func (i *inspection) unpack(ctx context.Context, image, dir string, parts []partition) error {
+func (i *inspection) unpack(ctx context.Context, image string, d disk) error {
 	c := command{env: []string{"MTOOLS_SKIP_CHECK=1"}}
-	if _, err := c.run(ctx, "mcopy", "-s", "-n", "-m", "-i", fmt.Sprintf("%s@@%d", image, parts[0].start), "::", i.boot+"/"); err != nil {
+	if _, err := c.run(ctx, "mcopy", "-s", "-n", "-m", "-i", fmt.Sprintf("%s@@%d", image, d.boot.start), "::", i.boot+"/"); err != nil {
 		return fmt.Errorf("reading the boot partition: %w", err)
 	}
-	fs := fmt.Sprintf("%s?offset=%d", image, parts[1].start)
+	fs := fmt.Sprintf("%s?offset=%d", image, d.root.start)
 	if _, err := c.run(ctx, "e2fsck", "-fn", fs); err != nil {
 		return fmt.Errorf("the root file system is damaged: %w", err)
 	}
@@ -263,19 +251,16 @@ func (i *inspection) bootSecrets() {
 
 // lint checks the boot partition for the boards that the image itself claims.
 func (i *inspection) lint(rootPart string) error {
-	data, err := os.ReadFile(filepath.Join(i.root, "usr/lib/sierpi/image.json"))
+	data, err := os.ReadFile(filepath.Join(i.root, markPath))
 	if errors.Is(err, fs.ErrNotExist) {
-		i.report("/usr/lib/sierpi/image.json is missing: this is not an image of sierpi, and its first boot would take nothing over")
+		i.report("%s is missing: this is not an image of sierpi, and its first boot would take nothing over", markPath)
 		return nil
 	} else if err != nil {
 		return err
 	}
-	var mark struct {
-		Base, Arch, Board string
-		Boards            []string
-	}
+	var mark Mark
 	if err := json.Unmarshal(data, &mark); err != nil {
-		i.report("/usr/lib/sierpi/image.json: %v", err)
+		i.report("%s: %v", markPath, err)
 		return nil
 	}
 	fstab, err := os.ReadFile(filepath.Join(i.root, "etc/fstab"))

@@ -101,17 +101,40 @@ func Inspect(ctx context.Context, image, work string, personal bool) ([]string, 
 	if err := in.unpack(ctx, image, d); err != nil {
 		return nil, err
 	}
-	if err := in.walkRoot(); err != nil {
+	names, err := listExt4(ctx, fmt.Sprintf("%s?offset=%d", image, d.root.start), dir)
+	if err != nil {
 		return nil, err
 	}
-	in.accounts()
-	in.sources()
-	in.bootSecrets()
-	if err := in.lint(fmt.Sprintf("%08x-02", d.id)); err != nil {
+	return in.all(names, fmt.Sprintf("%08x-02", d.id))
+}
+
+// all looks at everything. names are the root file system's, rootPart its partition.
+func (i *inspection) all(names []inode, rootPart string) ([]string, error) {
+	i.modes(names)
+	if err := i.walkRoot(); err != nil {
 		return nil, err
 	}
-	slices.Sort(in.findings)
-	return in.findings, nil
+	i.accounts()
+	i.sources()
+	i.bootSecrets()
+	if err := i.lint(rootPart); err != nil {
+		return nil, err
+	}
+	slices.Sort(i.findings)
+	return i.findings, nil
+}
+
+// modes holds that no program lends its owner's rights but those that are known, and that
+// nothing outside of /tmp and its like is writable by everyone.
+func (i *inspection) modes(names []inode) {
+	for _, n := range names {
+		switch {
+		case n.mode&modeType == modeFile && n.mode&(modeSetuid|modeSetgid) != 0 && !knownSetuid[n.path]:
+			i.report("%s: unknown setuid or setgid program (mode %o, owner %d:%d)", n.path, n.mode&0o7777, n.uid, n.gid)
+		case n.mode&modeType == modeFile && n.mode&0o002 != 0:
+			i.report("%s: everyone may write it (mode %o)", n.path, n.mode&0o7777)
+		}
+	}
 }
 
 func (i *inspection) unpack(ctx context.Context, image string, d disk) error {
@@ -143,9 +166,6 @@ func (i *inspection) walkRoot() error {
 		}
 		if !info.Mode().IsRegular() {
 			return nil
-		}
-		if m := info.Mode(); m&(fs.ModeSetuid|fs.ModeSetgid) != 0 && !knownSetuid[name] {
-			i.report("%s: unknown setuid or setgid program", name)
 		}
 		switch {
 		case strings.HasPrefix(name, "/etc/ssh/ssh_host_"):

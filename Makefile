@@ -4,7 +4,14 @@ VERSION   := $(shell git describe --tags --always --dirty 2>/dev/null || echo un
 LDFLAGS   := -s -w -X main.version=$(VERSION)
 GOBUILD   := CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)'
 
-.PHONY: help run build test bench pictures soak clean
+# Building an image writes files of many owners: as root.
+SUDO      := $(if $(filter 0,$(shell id -u)),,sudo)
+IMAGES    := build/image
+PI_IMAGE  := $(IMAGES)/sierpi-headless-debian-arm64-pi.img
+PC_IMAGE  := $(IMAGES)/sierpi-headless-debian-amd64-pc.img
+ARGS      :=
+
+.PHONY: help run build test bench pictures soak image packages vm acceptance clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -29,6 +36,25 @@ pictures: ## the pictures of docs/, from the real daemon in a real browser
 
 soak: ## twenty minutes of the wall in Chromium, a line a minute
 	SIERPI_SOAK=20m go test -count=1 -tags long -timeout 30m -v ./cmd/sierpi -run TestSoak
+
+packages: build ## the Debian packages for arm64, armhf, armel and amd64, into build/packages
+	build/sierpi-image packages --out build/packages $(ARGS)
+
+image: build ## the flashable image for the Raspberry Pi 3, Zero 2 W, 4 and 400 (ARGS="--arch armel": the 1 and Zero)
+	$(SUDO) build/sierpi-image build $(ARGS)
+
+vm: build $(PC_IMAGE) ## boot the PC image under QEMU and log in over ttyS0 (ARGS="--patience 4" on a busy machine)
+	build/sierpi-image vm $(ARGS) $(PC_IMAGE)
+
+acceptance: build $(PI_IMAGE) ## boot the Raspberry Pi image under QEMU's raspi3b and log in over ttyS0
+	build/sierpi-image acceptance $(ARGS) $(PI_IMAGE)
+
+# Built where there is none: to prove a change, remove the image or run make image first.
+$(PI_IMAGE): | build
+	$(SUDO) build/sierpi-image build
+
+$(PC_IMAGE): | build
+	$(SUDO) build/sierpi-image build --arch amd64 --board pc --no-compress
 
 clean: ## remove what was built
 	rm -rf build

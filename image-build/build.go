@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -166,6 +167,16 @@ func Build(ctx context.Context, o Options) (Result, error) {
 	}
 	res.Lock = lock
 	res.Files = []string{res.Image, name + ".lock"}
+	// What a builder must never let out of the house stops the build, not a reader's eye.
+	if err := p.stage("inspect", func() error {
+		findings, err := Inspect(ctx, res.Image, work, o.Recipe.personal())
+		if err == nil && len(findings) > 0 {
+			err = fmt.Errorf("%s must not be used:\n  %s", res.Image, strings.Join(findings, "\n  "))
+		}
+		return err
+	}); err != nil {
+		return res, err
+	}
 	if o.Compress {
 		if err := p.stage("compress and describe", func() error {
 			more, err := describe(ctx, o, lock, res.Image)
@@ -184,6 +195,9 @@ func (o Options) check() error {
 	tools := [][]tool{packageTools, rootTools, layoutTools, piTools}
 	if o.Recipe.Board == "pc" {
 		tools[3] = pcTools
+	}
+	if o.Compress {
+		tools = append(tools, describeTools)
 	}
 	return errors.Join(need(tools...), needRoot())
 }

@@ -76,9 +76,9 @@ func (r Recipe) rootFiles(lock Lock, mir Mirrors) ([]systemd.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	mark, err := json.MarshalIndent(map[string]any{
-		"base": r.Base, "release": lock.Release, "arch": r.Arch, "board": r.Board, "boards": r.boards(),
-		"variant": r.Variant, "version": lock.Version, "built": lock.Time.UTC().Format("2006-01-02T15:04:05Z"),
+	mark, err := json.MarshalIndent(Mark{
+		Base: r.Base, Release: lock.Release, Arch: r.Arch, Board: r.Board, Boards: r.boards(),
+		Variant: r.Variant, Version: lock.Version, Built: lock.Time.UTC().Format("2006-01-02T15:04:05Z"),
 	}, "", "  ")
 	if err != nil {
 		return nil, err
@@ -88,7 +88,7 @@ func (r Recipe) rootFiles(lock Lock, mir Mirrors) ([]systemd.File, error) {
 	fstab += fmt.Sprintf("PARTUUID=%s /boot/firmware vfat defaults,noatime,nofail,flush,umask=0022 0 2\n", id.partUUID(1))
 
 	files := []systemd.File{
-		text("/usr/lib/sierpi/image.json", string(mark)+"\n"),
+		text(markPath, string(mark)+"\n"),
 		text("/etc/apt/sources.list.d/sierpi-image.sources", sources),
 		text("/etc/fstab", fstab),
 		// Empty, not absent: systemd makes one at first boot and keeps it.

@@ -83,21 +83,9 @@ func Inspect(ctx context.Context, image, work string, personal bool) ([]string, 
 	if err := need(layoutTools); err != nil {
 		return nil, err
 	}
-	f, err := os.Open(image)
+	d, err := openDisk(image)
 	if err != nil {
 		return nil, err
-	}
-	defer f.Close()
-	st, err := f.Stat()
-	if err != nil {
-		return nil, err
-	}
-	disk, parts, err := readMBR(f, st.Size())
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", image, err)
-	}
-	if len(parts) != 2 || parts[0].kind != 0x0c || parts[1].kind != 0x83 {
-		return nil, fmt.Errorf("%s: expected a FAT32 boot partition and a Linux root, found %d partitions", image, len(parts))
 	}
 	dir, err := os.MkdirTemp(work, "sierpi-inspect-")
 	if err != nil {
@@ -110,28 +98,51 @@ func Inspect(ctx context.Context, image, work string, personal bool) ([]string, 
 			return nil, err
 		}
 	}
-	if err := in.unpack(ctx, image, dir, parts); err != nil {
+	if err := in.unpack(ctx, image, d); err != nil {
 		return nil, err
 	}
-	if err := in.walkRoot(); err != nil {
+	names, err := listExt4(ctx, fmt.Sprintf("%s?offset=%d", image, d.root.start), dir)
+	if err != nil {
 		return nil, err
 	}
-	in.accounts()
-	in.sources()
-	in.bootSecrets()
-	if err := in.lint(fmt.Sprintf("%08x-02", disk)); err != nil {
-		return nil, err
-	}
-	slices.Sort(in.findings)
-	return in.findings, nil
+	return in.all(names, fmt.Sprintf("%08x-02", d.id))
 }
 
-func (i *inspection) unpack(ctx context.Context, image, dir string, parts []partition) error {
+// all looks at everything. names are the root file system's, rootPart its partition.
+func (i *inspection) all(names []inode, rootPart string) ([]string, error) {
+	i.modes(names)
+	if err := i.walkRoot(); err != nil {
+		return nil, err
+	}
+	i.accounts()
+	i.sources()
+	i.bootSecrets()
+	if err := i.lint(rootPart); err != nil {
+		return nil, err
+	}
+	slices.Sort(i.findings)
+	return i.findings, nil
+}
+
+// modes holds that no program lends its owner's rights but those that are known, and that
+// nothing outside of /tmp and its like is writable by everyone.
+func (i *inspection) modes(names []inode) {
+	for _, n := range names {
+		switch {
+		case n.mode&modeType == modeFile && n.mode&(modeSetuid|modeSetgid) != 0 && !knownSetuid[n.path]:
+			i.report("%s: unknown setuid or setgid program (mode %o, owner %d:%d)", n.path, n.mode&0o7777, n.uid, n.gid)
+		case n.mode&modeType == modeFile && n.mode&0o002 != 0:
+			i.report("%s: everyone may write it (mode %o)", n.path, n.mode&0o7777)
+		}
+	}
+}
+
+func (i *inspection) unpack(ctx context.Context, image string, d disk) error {
 	c := command{env: []string{"MTOOLS_SKIP_CHECK=1"}}
-	if _, err := c.run(ctx, "mcopy", "-s", "-n", "-m", "-i", fmt.Sprintf("%s@@%d", image, parts[0].start), "::", i.boot+"/"); err != nil {
+	if _, err := c.run(ctx, "mcopy", "-s", "-n", "-m", "-i", fmt.Sprintf("%s@@%d", image, d.boot.start), "::", i.boot+"/"); err != nil {
 		return fmt.Errorf("reading the boot partition: %w", err)
 	}
-	fs := fmt.Sprintf("%s?offset=%d", image, parts[1].start)
+	fs := fmt.Sprintf("%s?offset=%d", image, d.root.start)
 	if _, err := c.run(ctx, "e2fsck", "-fn", fs); err != nil {
 		return fmt.Errorf("the root file system is damaged: %w", err)
 	}
@@ -155,9 +166,6 @@ func (i *inspection) walkRoot() error {
 		}
 		if !info.Mode().IsRegular() {
 			return nil
-		}
-		if m := info.Mode(); m&(fs.ModeSetuid|fs.ModeSetgid) != 0 && !knownSetuid[name] {
-			i.report("%s: unknown setuid or setgid program", name)
 		}
 		switch {
 		case strings.HasPrefix(name, "/etc/ssh/ssh_host_"):
@@ -263,19 +271,16 @@ func (i *inspection) bootSecrets() {
 
 // lint checks the boot partition for the boards that the image itself claims.
 func (i *inspection) lint(rootPart string) error {
-	data, err := os.ReadFile(filepath.Join(i.root, "usr/lib/sierpi/image.json"))
+	data, err := os.ReadFile(filepath.Join(i.root, markPath))
 	if errors.Is(err, fs.ErrNotExist) {
-		i.report("/usr/lib/sierpi/image.json is missing: this is not an image of sierpi, and its first boot would take nothing over")
+		i.report("%s is missing: this is not an image of sierpi, and its first boot would take nothing over", markPath)
 		return nil
 	} else if err != nil {
 		return err
 	}
-	var mark struct {
-		Base, Arch, Board string
-		Boards            []string
-	}
+	var mark Mark
 	if err := json.Unmarshal(data, &mark); err != nil {
-		i.report("/usr/lib/sierpi/image.json: %v", err)
+		i.report("%s: %v", markPath, err)
 		return nil
 	}
 	fstab, err := os.ReadFile(filepath.Join(i.root, "etc/fstab"))

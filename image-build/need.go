@@ -12,12 +12,13 @@ import (
 type tool struct{ program, pkg string }
 
 var (
-	packageTools = []tool{{"dpkg-deb", "dpkg"}, {"gzip", "gzip"}, {"xz", "xz-utils"}}
-	rootTools    = []tool{{"mmdebstrap", "mmdebstrap"}, {"apt-get", "apt"}, {"depmod", "kmod"}, {"zstd", "zstd"}}
-	layoutTools  = []tool{{"mke2fs", "e2fsprogs"}, {"debugfs", "e2fsprogs"}, {"e2fsck", "e2fsprogs"}, {"mkfs.vfat", "dosfstools"}, {"mcopy", "mtools"}, {"sfdisk", "fdisk"}, {"xz", "xz-utils"}}
-	piTools      = []tool{{"dtc", "device-tree-compiler"}}
-	pcTools      = []tool{{"grub-mkimage", "grub-common"}}
-	foreignTools = []tool{{"arch-test", "arch-test"}, {"update-binfmts", "binfmt-support"}}
+	packageTools  = []tool{{"dpkg-deb", "dpkg"}, {"gzip", "gzip"}, {"xz", "xz-utils"}}
+	rootTools     = []tool{{"mmdebstrap", "mmdebstrap"}, {"apt-get", "apt"}, {"depmod", "kmod"}, {"zstd", "zstd"}}
+	layoutTools   = []tool{{"mke2fs", "e2fsprogs"}, {"debugfs", "e2fsprogs"}, {"e2fsck", "e2fsprogs"}, {"mkfs.vfat", "dosfstools"}, {"mcopy", "mtools"}, {"sfdisk", "fdisk"}, {"xz", "xz-utils"}}
+	describeTools = []tool{{"xz", "xz-utils"}, {"bmaptool", "bmap-tools"}}
+	piTools       = []tool{{"dtc", "device-tree-compiler"}}
+	pcTools       = []tool{{"grub-mkimage", "grub-common"}}
+	foreignTools  = []tool{{"arch-test", "arch-test"}, {"update-binfmts", "binfmt-support"}}
 )
 
 // need reports everything that is missing at once, with the line that installs it.

@@ -68,8 +68,8 @@ func (p *progress) factor() float64 {
 			}
 		}
 	}
-	if planned < 5*time.Second {
-		return 0 // too little to tell
+	if planned < 30*time.Second {
+		return 0 // too little to tell: a slow archive says nothing of the processor
 	}
 	return float64(took) / float64(planned)
 }

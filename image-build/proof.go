@@ -19,11 +19,10 @@ import (
 // ProofOptions say which image is booted and where its logs go.
 type ProofOptions struct {
 	Image    string
-	Out      string        // logs and pictures
-	Patience float64       // every bound times this; 0: 1
-	Progress io.Writer     // what is waited for
-	KVM      bool          // try it
-	Baseline time.Duration // kernel to multi-user of the same base without sierpi; 0: unknown
+	Out      string    // logs and pictures
+	Patience float64   // every bound times this; 0: 1
+	Progress io.Writer // what is waited for
+	KVM      bool      // try it
 }
 
 // proof is a machine under proof. Its steps are shared by the PC and the Pi.
@@ -34,9 +33,52 @@ type proof struct {
 	metrics string
 	pages   int // the ports
 	scrape  int
-	ram     int // MiB
+	ram     int    // MiB
+	disk    string // the working copy
 	figures []string
 	started time.Time
+}
+
+// cardSize is the working copy's: QEMU's SD cards have a power of two, and the first
+// boot must find something to grow into.
+const cardSize = 4096 * mib
+
+// newProof empties the folder for the logs and makes a working copy of the image in
+// it, as large as a card and with an owner's answers on it.
+func newProof(ctx context.Context, o ProofOptions, ram int) (*proof, error) {
+	var err error
+	if o.Out, err = filepath.Abs(o.Out); err != nil {
+		return nil, err
+	}
+	if err := os.RemoveAll(o.Out); err != nil {
+		return nil, err
+	}
+	if err := makeDir(o.Out); err != nil {
+		return nil, err
+	}
+	p := &proof{o: o, started: time.Now(), ram: ram, disk: filepath.Join(o.Out, "disk.img")}
+	if err := errors.Join(copyDisk(o.Image, p.disk, cardSize), putSettings(ctx, p.disk)); err != nil {
+		p.cleanUp()
+		return nil, err
+	}
+	if p.pages, err = freePort(); err != nil {
+		return nil, err
+	}
+	if p.scrape, err = freePort(); err != nil {
+		return nil, err
+	}
+	p.http, p.metrics = fmt.Sprintf("http://127.0.0.1:%d", p.pages), fmt.Sprintf("http://127.0.0.1:%d", p.scrape)
+	return p, nil
+}
+
+// cleanUp ends the machine, prints what was measured and removes the working copy;
+// the logs stay.
+func (p *proof) cleanUp() {
+	if p.v != nil {
+		p.v.stop()
+		p.summary()
+	}
+	os.Remove(p.disk) // gone with build/ at the latest
 }
 
 // The user that the proof makes. It is on a disk that is thrown away.
@@ -382,27 +424,87 @@ func (p *proof) journal(ctx context.Context) error {
 	return p.check(ctx, "journalctl -b -q -p err --no-pager -o cat -t sierpi _SYSTEMD_UNIT=sierpi.service + _SYSTEMD_UNIT=sierpi-zram.service + _SYSTEMD_UNIT=sierpi-serial.service + _SYSTEMD_UNIT=sierpi-firstboot.service | head -5", "^$")
 }
 
-// bootTime reads what systemd noted: from the kernel's start to READY.
-func (p *proof) bootTime(ctx context.Context) error {
-	out, err := p.v.line.run(ctx, "systemctl show -P ActiveEnterTimestampMonotonic sierpi.service; systemctl show -P UserspaceTimestampMonotonic; systemctl show -P ActiveEnterTimestampMonotonic multi-user.target")
+// bootTimes are seconds from the kernel's start, as systemd noted them.
+type bootTimes struct{ userspace, ready, multiUser float64 }
+
+func (p *proof) times(ctx context.Context) (bootTimes, error) {
+	out, err := p.v.line.run(ctx, "systemctl is-system-running --wait >/dev/null; systemctl show -P UserspaceTimestampMonotonic; systemctl show -P ActiveEnterTimestampMonotonic sierpi.service; systemctl show -P ActiveEnterTimestampMonotonic multi-user.target")
 	if err != nil {
-		return err
+		return bootTimes{}, err
 	}
 	f := strings.Fields(out)
-	if len(f) < 3 {
-		return fmt.Errorf("odd times: %q", out)
+	if len(f) != 3 {
+		return bootTimes{}, fmt.Errorf("odd times: %q", out)
 	}
 	var s [3]float64
 	for i := range s {
 		us, err := strconv.ParseInt(f[i], 10, 64)
 		if err != nil {
-			return err
+			return bootTimes{}, err
 		}
 		s[i] = float64(us) / 1e6
 	}
-	line := fmt.Sprintf("kernel to READY %.1f s (userspace from %.1f s, multi-user at %.1f s)", s[0], s[1], s[2])
-	p.figure("%s", line)
-	return nil
+	return bootTimes{s[0], s[1], s[2]}, nil
+}
+
+// bootTime notes the first boot's.
+func (p *proof) bootTime(ctx context.Context) error {
+	t, err := p.times(ctx)
+	if err == nil {
+		p.figure("first boot: kernel to READY %.1f s (userspace from %.1f s, multi-user at %.1f s)", t.ready, t.userspace, t.multiUser)
+	}
+	return err
+}
+
+// again restarts the machine over the line, cleanly, and logs in as root.
+func (p *proof) again(ctx context.Context) error {
+	text, err := p.reboot(ctx, `proof login: ?$`)
+	if err != nil {
+		return err
+	}
+	if strings.Contains(text, "There is no user yet") {
+		return errors.New("the line above the prompt still says that there is no user")
+	}
+	if err := p.v.line.login(ctx, proofUser, proofPassword); err != nil {
+		return err
+	}
+	return p.v.line.become(ctx, proofPassword)
+}
+
+// twoBoots restarts the machine twice over the serial line: once as it is, once with
+// our units masked, which is the same base without sierpi.
+func (p *proof) twoBoots(ctx context.Context, bound time.Duration) error {
+	var with, without bootTimes
+	if err := p.step(ctx, "clean reboot over the line", bound, func(ctx context.Context) (err error) {
+		if err = p.again(ctx); err == nil {
+			err = p.units(ctx)
+		}
+		if err == nil {
+			with, err = p.times(ctx)
+		}
+		return err
+	}); err != nil {
+		return err
+	}
+	p.figure("second boot: kernel to READY %.1f s (userspace from %.1f s, multi-user at %.1f s)", with.ready, with.userspace, with.multiUser)
+	units := strings.Join(ourUnits, " ")
+	return p.step(ctx, "the same base without sierpi: its units masked, rebooted", bound, func(ctx context.Context) (err error) {
+		if _, err = p.v.line.run(ctx, "systemctl --quiet mask "+units+" 2>/dev/null"); err != nil {
+			return err
+		}
+		if err = p.again(ctx); err != nil {
+			return err
+		}
+		if without, err = p.times(ctx); err != nil {
+			return err
+		}
+		if without.multiUser == 0 || with.ready == 0 {
+			return fmt.Errorf("systemd noted no times: %+v, %+v", with, without)
+		}
+		p.figure("without sierpi: multi-user at %.1f s (userspace from %.1f s); READY with it after %.2f times that", without.multiUser, without.userspace, with.ready/without.multiUser)
+		_, err = p.v.line.run(ctx, "systemctl --quiet unmask "+units)
+		return err
+	})
 }
 
 // grown holds that the root fills the card.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -19,44 +18,32 @@ func ProvePC(ctx context.Context, o ProofOptions) (err error) {
 	if err := need(vmTools); err != nil {
 		return err
 	}
-	if o.Out, err = filepath.Abs(o.Out); err != nil {
+	mark, err := ReadMark(ctx, o.Image)
+	if err != nil {
 		return err
 	}
-	if err := os.RemoveAll(o.Out); err != nil {
+	if mark.Board != "pc" {
+		return fmt.Errorf("%s is an image for a %s; a Raspberry Pi's is booted by `sierpi-image acceptance`", o.Image, mark.Board)
+	}
+	p, err := newProof(ctx, o, 1024)
+	if err != nil {
 		return err
 	}
-	if err := makeDir(o.Out); err != nil {
-		return err
-	}
-	disk := filepath.Join(o.Out, "disk.img")
-	defer os.Remove(disk)
-	p := &proof{o: o, started: time.Now(), ram: 1024}
-	if err := errors.Join(copyDisk(o.Image, disk, 4096*mib), putSettings(ctx, disk)); err != nil {
-		return err
-	}
-	if p.pages, err = freePort(); err != nil {
-		return err
-	}
-	if p.scrape, err = freePort(); err != nil {
-		return err
-	}
-	p.http, p.metrics = fmt.Sprintf("http://127.0.0.1:%d", p.pages), fmt.Sprintf("http://127.0.0.1:%d", p.scrape)
+	defer p.cleanUp()
 	accel := "tcg,thread=multi"
 	if o.KVM && usableKVM(ctx, lookPath("qemu-system-x86_64")) {
 		accel = "kvm"
 	}
-	fmt.Fprintf(o.Progress, "%s under -M pc, %s; serial line in %s\n", o.Image, accel, filepath.Join(o.Out, "pc.serial0.log"))
-	p.v, err = startVirtual(virtualOptions{program: lookPath("qemu-system-x86_64"), dir: o.Out, name: "pc", args: []string{
+	fmt.Fprintf(o.Progress, "%s under -M pc, %s; serial line in %s\n", o.Image, accel, filepath.Join(p.o.Out, "pc.serial0.log"))
+	p.v, err = startVirtual(virtualOptions{program: lookPath("qemu-system-x86_64"), dir: p.o.Out, name: "pc", args: []string{
 		"-M", "pc", "-accel", accel, "-m", fmt.Sprint(p.ram), "-smp", fmt.Sprint(min(2, runtime.NumCPU())),
-		"-drive", "file=" + disk + ",format=raw,if=ide,cache=unsafe",
+		"-drive", "file=" + p.disk + ",format=raw,if=ide,cache=unsafe",
 		"-nic", fmt.Sprintf("user,model=e1000,hostfwd=tcp:127.0.0.1:%d-:80,hostfwd=tcp:127.0.0.1:%d-:9101", p.pages, p.scrape),
 		"-watchdog-action", "none",
 	}})
 	if err != nil {
 		return err
 	}
-	defer p.v.stop()
-	defer p.summary()
 	m := time.Minute
 	if err := p.step(ctx, "GRUB's menu on ttyS0", 2*m, func(ctx context.Context) error {
 		_, _, err := p.v.line.expect(ctx, `GNU GRUB`)
@@ -73,7 +60,10 @@ func ProvePC(ctx context.Context, o ProofOptions) (err error) {
 	if err := p.step(ctx, "the first user made and logged in over ttyS0", 15*m, p.firstLogin); err != nil {
 		return err
 	}
-	errs := []error{p.common(ctx, "ttyS0")}
+	errs := []error{p.common(ctx, "ttyS0"), p.twoBoots(ctx, 15*m)}
+	if p.ended() {
+		return errors.Join(errs...)
+	}
 
 	// The case of the original article: 9600 baud, a VT100, GRUB's menu and the kernel on
 	// the line as well.
@@ -124,7 +114,7 @@ func ProvePC(ctx context.Context, o ProofOptions) (err error) {
 		p.step(ctx, "after the reboot: units active, nothing taken over twice", 5*m, p.units),
 		p.stepCheck(ctx, "after the reboot: the file system was clean", m, "dmesg | grep -ciE 'recovering journal|recovery complete' || true", "^0$"),
 		p.step(ctx, "power off over the line", 5*m, p.poweroff),
-		p.step(ctx, "the disk: clean, and no secret on the boot partition", 3*m, func(ctx context.Context) error { return offline(ctx, disk) }),
+		p.step(ctx, "the disk: clean, and no secret on the boot partition", 3*m, func(ctx context.Context) error { return offline(ctx, p.disk) }),
 	)
 	return errors.Join(errs...)
 }

@@ -175,6 +175,12 @@ func (r Recipe) Check() error {
 	return nil
 }
 
+// personal reports whether the image is its owner's alone: his passwords may lie on the
+// boot partition until the first boot has taken them.
+func (r Recipe) personal() bool {
+	return r.Settings.WiFi.Password != "" || len(r.Config) > 0
+}
+
 // Name is the image's file name without an ending.
 func (r Recipe) Name() string {
 	return strings.Join([]string{"sierpi", r.Variant, r.Base, r.Arch, r.Board}, "-")

@@ -147,7 +147,9 @@ func positive(every time.Duration) error {
 }
 
 func zramCommand() *cobra.Command {
-	manager := func(p places) zram.Manager { return zram.Manager{Root: p.machine(), RunDir: p.machine().Path(systemRun)} }
+	manager := func(p places) zram.Manager {
+		return zram.Manager{Root: p.machine(), RunDir: p.machine().Path(systemRun)}
+	}
 	c := changer{
 		planApply: func(_ context.Context, p places) (plan, error) {
 			cfg, err := p.load("zram")
@@ -178,7 +180,9 @@ their owner.`,
 }
 
 func serialCommand() *cobra.Command {
-	manager := func(p places) serial.Manager { return serial.Manager{Root: p.machine(), StateDir: p.machine().Path(systemState)} }
+	manager := func(p places) serial.Manager {
+		return serial.Manager{Root: p.machine(), StateDir: p.machine().Path(systemState)}
+	}
 	c := changer{
 		planApply: func(_ context.Context, p places) (plan, error) {
 			cfg, err := p.load("serial")

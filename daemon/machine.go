@@ -255,6 +255,9 @@ func (m *machine) zramFigures(emit metrics.Emit) {
 			emit(metrics.ZramBackingWritten, float64(s.Writes*zram.PageUnit), d.Name)
 		}
 	}
+	if ksm, ok := zram.ReadKSM(m.root); ok {
+		emit(metrics.KSMSaved, float64(ksm.Saved()))
+	}
 	swaps, err := zram.Swaps(m.root)
 	if err != nil {
 		return

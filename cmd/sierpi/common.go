@@ -1,6 +1,8 @@
 package main
 
 import (
+	"path/filepath"
+
 	"github.com/spf13/cobra"
 
 	"github.com/sierpi/sierpi/daemon/config"
@@ -28,7 +30,14 @@ func (p *places) addRoot(cmd *cobra.Command) {
 	_ = cmd.MarkFlagDirname("root")
 }
 
-func (p *places) machine() system.Root { return system.Root(p.root) }
+// machine is the root, absolute: paths of the machine are joined to it.
+func (p *places) machine() system.Root {
+	root, err := filepath.Abs(p.root)
+	if err != nil {
+		root = p.root // the working folder is gone: what is relative will say so
+	}
+	return system.Root(root)
+}
 
 // load reads the config and minds only the mistakes in these tables.
 func (p *places) load(tables ...string) (config.Config, error) {

@@ -5,16 +5,18 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"os"
 	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/term"
 
 	"github.com/sierpi/sierpi/system/serial"
 	"github.com/sierpi/sierpi/system/zram"
 )
 
-// What root's commands note about what they changed lies apart from the daemon's
-// folders: what the daemon's user can write must not steer them.
+// What root's commands note about what they changed lies below --root, and apart
+// from the daemon's folders: what the daemon's user can write must not steer them.
 const (
 	systemRun   = "/run/sierpi-system"     // gone after a boot
 	systemState = "/var/lib/sierpi-system" // lasts
@@ -59,7 +61,12 @@ func (c changer) commands(name, what string) []*cobra.Command {
 				if asJSON {
 					return json.NewEncoder(cmd.OutOrStdout()).Encode(p)
 				}
-				_, err = fmt.Fprintln(cmd.OutOrStdout(), p)
+				if _, err := fmt.Fprint(cmd.OutOrStdout(), p); err != nil {
+					return err
+				}
+				if dryRun && !p.Empty() {
+					_, err = fmt.Fprintln(cmd.OutOrStdout(), "this was a dry run: nothing was changed")
+				}
 				return err
 			},
 		}
@@ -84,7 +91,10 @@ func (c changer) statusCommand(name, what string, where *places) *cobra.Command 
 		Example: fmt.Sprintf("  sierpi %s status\n  sierpi %s status --watch\n  sierpi %s status --json", name, name, name),
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			for {
+			if err := positive(every); err != nil {
+				return err
+			}
+			for first := true; ; first = false {
 				s, err := c.status(cmd.Context(), *where)
 				if err != nil {
 					return err
@@ -92,13 +102,10 @@ func (c changer) statusCommand(name, what string, where *places) *cobra.Command 
 				if asJSON {
 					err = json.NewEncoder(cmd.OutOrStdout()).Encode(s)
 				} else {
-					_, err = s.WriteTo(cmd.OutOrStdout())
+					_, err = again(cmd.OutOrStdout(), watch, first, s)
 				}
 				if err != nil || !watch || pause(cmd.Context(), every) != nil {
 					return err
-				}
-				if !asJSON {
-					fmt.Fprintln(cmd.OutOrStdout())
 				}
 			}
 		},
@@ -111,8 +118,38 @@ func (c changer) statusCommand(name, what string, where *places) *cobra.Command 
 	return cmd
 }
 
+// again prints what is watched: a terminal is drawn anew each time, elsewhere an
+// empty line stands between.
+func again(w io.Writer, watch, first bool, s io.WriterTo) (int64, error) {
+	f, ok := w.(*os.File)
+	switch {
+	case !watch:
+	case ok && term.IsTerminal(int(f.Fd())):
+		// Home, and what is below goes: no flicker, and the lines above stay in the
+		// terminal's memory.
+		if _, err := io.WriteString(w, map[bool]string{true: "\x1b[2J\x1b[H", false: "\x1b[H\x1b[J"}[first]); err != nil {
+			return 0, err
+		}
+	case !first:
+		if _, err := io.WriteString(w, "\n"); err != nil {
+			return 0, err
+		}
+	}
+	return s.WriteTo(w)
+}
+
+// positive refuses an interval that would not wait.
+func positive(every time.Duration) error {
+	if every < 100*time.Millisecond {
+		return asUsage(fmt.Errorf("--every %s is too short; write 100ms or more", every))
+	}
+	return nil
+}
+
 func zramCommand() *cobra.Command {
-	manager := func(p places) zram.Manager { return zram.Manager{Root: p.machine(), RunDir: systemRun} }
+	manager := func(p places) zram.Manager {
+		return zram.Manager{Root: p.machine(), RunDir: p.machine().Path(systemRun)}
+	}
 	c := changer{
 		planApply: func(_ context.Context, p places) (plan, error) {
 			cfg, err := p.load("zram")
@@ -143,7 +180,9 @@ their owner.`,
 }
 
 func serialCommand() *cobra.Command {
-	manager := func(p places) serial.Manager { return serial.Manager{Root: p.machine(), StateDir: systemState} }
+	manager := func(p places) serial.Manager {
+		return serial.Manager{Root: p.machine(), StateDir: p.machine().Path(systemState)}
+	}
 	c := changer{
 		planApply: func(_ context.Context, p places) (plan, error) {
 			cfg, err := p.load("serial")

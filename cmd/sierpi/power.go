@@ -30,6 +30,9 @@ What this machine does not have is not printed.`,
   sierpi power --json | jq .watts`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := positive(every); err != nil {
+				return err
+			}
 			cfg, err := where.load("power")
 			if err != nil {
 				return err
@@ -51,12 +54,17 @@ What this machine does not have is not printed.`,
 			if pause(cmd.Context(), 200*time.Millisecond) != nil {
 				return nil
 			}
-			for {
+			var history []float64
+			for first := true; ; first = false {
 				r := powerReport(cmd.Context(), root, b, meter, firmware)
+				if r.Reading != nil && r.Reading.Watts != nil {
+					history = append(history[max(0, len(history)-99):], *r.Reading.Watts)
+					r.History = history
+				}
 				if asJSON {
 					err = json.NewEncoder(cmd.OutOrStdout()).Encode(r)
 				} else {
-					_, err = r.WriteTo(cmd.OutOrStdout())
+					_, err = again(cmd.OutOrStdout(), watch, first, r)
 				}
 				if err != nil || !watch || pause(cmd.Context(), every) != nil {
 					return err

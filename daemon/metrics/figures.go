@@ -58,6 +58,7 @@ var (
 	ZramBackingUsed    = &Figure{"sierpi_zram_backing_used_bytes", "Data on the backing device, from bd_stat column 1.", Gauge, []string{"device"}}
 	ZramBackingRead    = &Figure{"sierpi_zram_backing_read_bytes_total", "Data read back from the backing device, from bd_stat column 2.", Counter, []string{"device"}}
 	ZramBackingWritten = &Figure{"sierpi_zram_backing_written_bytes_total", "Data written to the backing device, from bd_stat column 3.", Counter, []string{"device"}}
+	KSMSaved           = &Figure{"sierpi_ksm_saved_bytes", "RAM that same-page merging saves, from pages_sharing of /sys/kernel/mm/ksm.", Gauge, nil}
 	SwapSize           = &Figure{"sierpi_swap_size_bytes", "Size of a swap area, from /proc/swaps.", Gauge, []string{"path"}}
 	SwapUsed           = &Figure{"sierpi_swap_used_bytes", "Used part of a swap area, from /proc/swaps.", Gauge, []string{"path"}}
 
@@ -79,7 +80,7 @@ func All() []*Figure {
 		PowerWatts, PowerVolts, PowerAmperes, PowerLimit, PowerHeadroom, PowerJoules, Throttled, ThrottledEvents,
 		ZramDisksize, ZramOriginal, ZramCompressed, ZramUsed, ZramLimit, ZramUsedMax, ZramSamePages, ZramPagesCompacted,
 		ZramHugePages, ZramHugePagesSince, ZramFailedReads, ZramFailedWrites, ZramInvalidIO, ZramNotifyFree,
-		ZramBackingUsed, ZramBackingRead, ZramBackingWritten, SwapSize, SwapUsed,
+		ZramBackingUsed, ZramBackingRead, ZramBackingWritten, KSMSaved, SwapSize, SwapUsed,
 		DisplayScreens, DisplayFrames, DisplayBytes, DisplayDropped,
 		FeedItems, FeedStale, Quotes,
 	}

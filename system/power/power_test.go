@@ -529,18 +529,18 @@ func TestReport(t *testing.T) {
 		t.Fatal(err)
 	}
 	const want = `board        Raspberry Pi 3 Model B Plus Rev 1.3 (BCM2837, a020d3)
-power        3.16 W (hwmon)
-supply       3.50 W at most, 0.34 W left  [##################..]
+power           3.16 W    hwmon
+supply          3.50 W    [##################..]  at most, 0.34 W left
   hwmon1         5.10 V    0.620 A     3.16 W  ina219
-temperature  51.0 °C (cpu-thermal), critical at 80 °C  [#############.......]
-supply says  fine now; since boot under voltage, throttled
-clock        1400 MHz (arm)
+temperature     51.0 °C   [#############.......]  cpu-thermal, critical at 80 °C
+throttling   fine now; since boot under voltage, throttled
+clocks          1400 MHz  arm
 `
 	if out.String() != want {
 		t.Errorf("got\n%swant\n%s", out.String(), want)
 	}
 	out.Reset()
-	if _, err := (Report{Board: "a PC", Absent: "no sensor"}).WriteTo(&out); err != nil || !strings.Contains(out.String(), "power        - (no sensor)") {
+	if _, err := (Report{Board: "a PC", Absent: "no sensor"}).WriteTo(&out); err != nil || !strings.Contains(out.String(), "power              -      no sensor\n") {
 		t.Errorf("%q %v", out.String(), err)
 	}
 }

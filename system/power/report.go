@@ -3,7 +3,10 @@ package power
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
+
+	"github.com/sierpi/sierpi/system"
 )
 
 // Report is what `sierpi power` prints: a reading, temperatures and the
@@ -14,48 +17,85 @@ type Report struct {
 	Absent       string          `json:"absent,omitempty"` // why there is no reading
 	Temperatures []Temperature   `json:"temperatures,omitempty"`
 	Firmware     *FirmwareReport `json:"firmware,omitempty"`
+
+	History []float64 `json:"-"` // watts of earlier readings, for a curve; may be empty
 }
+
+// barColumns is how wide a bar is drawn.
+const barColumns = 20
 
 // WriteTo prints it for people.
 func (r Report) WriteTo(w io.Writer) (int64, error) {
+	ink := system.InkFor(w)
 	var b strings.Builder
-	fmt.Fprintf(&b, "board        %s\n", r.Board)
+	row := func(name, text string) { fmt.Fprintf(&b, "%s  %s\n", ink.Bold(fmt.Sprintf("%-11s", name)), text) }
+	row("board", r.Board)
 	if p := r.Reading; p != nil {
 		how := string(p.Source)
 		if p.Estimate {
 			how += ", an estimate"
 		}
-		fmt.Fprintf(&b, "power        %s (%s)\n", figure(p.Watts, "W"), how)
+		row("power", fmt.Sprintf("%9s    %s", figure(p.Watts, "W"), ink.Dim(how)))
+		if len(r.History) > 1 {
+			row("", strings.Repeat(" ", 13)+ink.Spark(r.History, 40)+ink.Dim(fmt.Sprintf("  %.2f to %.2f W", slices.Min(r.History), slices.Max(r.History))))
+		}
 		if p.Trouble != "" {
-			fmt.Fprintf(&b, "trouble      %s\n", p.Trouble)
+			row("trouble", ink.Warn(p.Trouble))
 		}
 		if p.Limit != nil {
-			fmt.Fprintf(&b, "supply       %s at most", figure(p.Limit, "W"))
+			text := fmt.Sprintf("%9s    at most", figure(p.Limit, "W"))
 			if p.Headroom != nil && p.Watts != nil {
-				fmt.Fprintf(&b, ", %s left  %s", figure(p.Headroom, "W"), bar(*p.Watts, *p.Limit))
+				left := figure(p.Headroom, "W") + " left"
+				if *p.Headroom < 0 {
+					left = ink.Bad(figure(new(-*p.Headroom), "W") + " too much")
+				}
+				text = fmt.Sprintf("%9s    %s  at most, %s", figure(p.Limit, "W"), ink.Bar(*p.Watts, *p.Limit, barColumns), left)
 			}
-			b.WriteString("\n")
+			row("supply", text)
 		}
 		if len(p.Rails) > 1 || len(p.Rails) == 1 && p.Rails[0].Chip != "" {
 			for _, rail := range p.Rails {
-				fmt.Fprintf(&b, "  %-10s %10s %10s %10s  %s\n", rail.Name, figure(rail.Volts, "V"), figure(rail.Amperes, "A"), figure(rail.Watts, "W"), rail.Chip)
+				fmt.Fprintf(&b, "  %-10s %10s %10s %10s  %s\n", rail.Name, figure(rail.Volts, "V"), figure(rail.Amperes, "A"), figure(rail.Watts, "W"), ink.Dim(rail.Chip))
 			}
 		}
 	} else {
-		fmt.Fprintf(&b, "power        - (%s)\n", r.Absent)
+		row("power", "      -      "+ink.Dim(r.Absent))
 	}
-	for _, t := range r.Temperatures {
-		fmt.Fprintf(&b, "temperature  %.1f °C (%s)", t.Celsius, t.Sensor)
-		if t.Critical != nil {
-			fmt.Fprintf(&b, ", critical at %.0f °C  %s", *t.Critical, bar(t.Celsius, *t.Critical))
+	for i, t := range r.Temperatures {
+		name := "temperature"
+		if i > 0 {
+			name = ""
 		}
-		b.WriteString("\n")
+		text, sensor := fmt.Sprintf("%7.1f °C  ", t.Celsius), t.Sensor
+		if t.Critical != nil {
+			text += " " + ink.Bar(t.Celsius, *t.Critical, barColumns) + " "
+			sensor += fmt.Sprintf(", critical at %.0f °C", *t.Critical)
+		}
+		row(name, text+" "+ink.Dim(sensor))
 	}
 	if f := r.Firmware; f != nil && f.Throttled != nil {
-		fmt.Fprintf(&b, "supply says  %s\n", f.Throttled)
+		words := f.Throttled.String()
+		switch {
+		case *f.Throttled&0xf != 0:
+			words = ink.Bad(words)
+		case *f.Throttled != 0:
+			words = ink.Warn(words)
+		default:
+			words = ink.Good(words)
+		}
+		row("throttling", words)
+		name := "clocks"
 		for _, clock := range []string{"arm", "core", "v3d", "emmc"} {
 			if hz, ok := f.Hertz[clock]; ok {
-				fmt.Fprintf(&b, "clock        %.0f MHz (%s)\n", hz/1e6, clock)
+				row(name, fmt.Sprintf("%7.0f MHz  %s", hz/1e6, ink.Dim(clock)))
+				name = ""
+			}
+		}
+		name = "voltages"
+		for _, rail := range []string{"core", "sdram_c", "sdram_i", "sdram_p"} {
+			if v, ok := f.Volts[rail]; ok {
+				row(name, fmt.Sprintf("%7.4f V    %s", v, ink.Dim(rail)))
+				name = ""
 			}
 		}
 	}
@@ -72,14 +112,4 @@ func figure(v *float64, unit string) string {
 		return fmt.Sprintf("%.3f A", *v) // a Zero at rest takes a tenth
 	}
 	return fmt.Sprintf("%.2f %s", *v, unit)
-}
-
-// bar draws a share in 20 columns.
-func bar(part, whole float64) string {
-	const width = 20
-	n := 0
-	if whole > 0 && part > 0 {
-		n = int(min(part/whole, 1)*width + .5)
-	}
-	return "[" + strings.Repeat("#", n) + strings.Repeat(".", width-n) + "]"
 }

@@ -74,6 +74,25 @@ func (w *Watcher) Counts() map[Reason]Count {
 	return out
 }
 
+// Look says once which reasons hold now, without counting anything.
+func (w *Watcher) Look(ctx context.Context) ([]Reason, error) {
+	once := &Watcher{alarm: w.alarm, fw: w.fw, count: w.Counts()}
+	for r := range once.count {
+		once.count[r] = Count{}
+	}
+	var alarm *os.File
+	if w.alarm != "" {
+		var err error
+		if alarm, err = os.Open(w.alarm); err != nil {
+			return nil, fmt.Errorf("looking at the power supply: %w", err)
+		}
+		defer alarm.Close()
+	}
+	var out []Reason
+	err := once.look(ctx, alarm, func(e Event) { out = append(out, e.Reason) })
+	return out, err
+}
+
 // Run watches until ctx ends, which is no error. Each change goes to report, which
 // must not block; nil: it is only counted. What holds already when it begins is
 // reported as a beginning.

@@ -320,12 +320,16 @@ func (m Manager) units(ctx context.Context, p Plan) error {
 	}
 	sd := m.Systemd
 	if sd == nil {
-		if !m.Root.Real() || !m.hasSystemd() {
-			return nil
-		}
 		var err error
-		if sd, err = connect(ctx); err != nil {
-			return err
+		switch {
+		case !m.hasSystemd():
+			return nil
+		case !m.Root.Real():
+			sd = offline{m.Root}
+		default:
+			if sd, err = connect(ctx); err != nil {
+				return err
+			}
 		}
 		defer sd.Close()
 	}

@@ -65,8 +65,21 @@ func (p Plan) String() string {
 		b.WriteString("serial: nothing to change\n")
 	}
 	for _, f := range p.Files {
-		for _, c := range f.Changes {
-			fmt.Fprintf(&b, "edit    %s: %s\n", f.Path, c)
+		fmt.Fprintf(&b, "edit    %s\n", f.Path)
+		if f.note == nil || f.note.Kind == kindOwn {
+			for _, c := range f.Changes {
+				b.WriteString("          " + c + "\n")
+			}
+			continue
+		}
+		// As a diff has it: a token or a line each.
+		for _, o := range f.note.Ops {
+			for line := range strings.Lines(o.Remove) {
+				b.WriteString("        - " + strings.TrimRight(line, "\r\n") + "\n")
+			}
+			for line := range strings.Lines(o.Add) {
+				b.WriteString("        + " + strings.TrimRight(line, "\r\n") + "\n")
+			}
 		}
 	}
 	for _, c := range p.Commands {
@@ -317,18 +330,19 @@ func (m Manager) planBoot(p *Plan, c Console, line Line) error {
 
 // planGetty plans the login: systemd's getty, or init's.
 func (m Manager) planGetty(p *Plan, cfg config.Serial, line Line) error {
-	if cfg.Login {
-		err := m.edit(p, "/etc/securetty", kindLines, func(base []byte) ([]byte, []op, error) {
-			out, ops := editSecuretty(base, line.Device)
-			return out, ops, nil
-		})
-		if err != nil {
-			return err
+	err := m.edit(p, "/etc/securetty", kindLines, func(base []byte) ([]byte, []op, error) {
+		if !cfg.Login {
+			return base, nil, nil // an earlier config's line goes
 		}
+		out, ops := editSecuretty(base, line.Device)
+		return out, ops, nil
+	})
+	if err != nil {
+		return err
 	}
 	if !m.hasSystemd() {
 		before := len(p.Files)
-		err := m.edit(p, "/etc/inittab", kindLines, func(base []byte) ([]byte, []op, error) {
+		err = m.edit(p, "/etc/inittab", kindLines, func(base []byte) ([]byte, []op, error) {
 			out, ops := editInittab(base, line.Device, cfg.Baud, cfg.Term, cfg.Login)
 			return out, ops, nil
 		})
@@ -351,7 +365,7 @@ func (m Manager) planGetty(p *Plan, cfg config.Serial, line Line) error {
 	}
 	before := len(p.Files)
 	text := gettyDropIn(cfg.Baud, cfg.Term, m.loginProgram())
-	err := m.edit(p, dropIn(line.Device), kindOwn, func(base []byte) ([]byte, []op, error) {
+	err = m.edit(p, dropIn(line.Device), kindOwn, func(base []byte) ([]byte, []op, error) {
 		return []byte(text), []op{{Add: text}}, nil
 	})
 	if err != nil {
@@ -361,9 +375,11 @@ func (m Manager) planGetty(p *Plan, cfg config.Serial, line Line) error {
 	if changed {
 		p.Files[len(p.Files)-1].Changes = []string{fmt.Sprintf("a login at %d baud for a %s", cfg.Baud, cfg.Term)}
 	}
-	if _, err := m.Root.Lstat("/etc/systemd/system/getty.target.wants/" + unit); err != nil {
+	if _, err := m.Root.Lstat(wants(unit)); err != nil {
 		p.Units = append(p.Units, UnitStep{"enable", unit})
-		p.after.Enabled = append(slices.Clone(p.after.Enabled), unit)
+		if !slices.Contains(p.after.Enabled, unit) { // a run killed before systemd's answer noted it already
+			p.after.Enabled = append(slices.Clone(p.after.Enabled), unit)
+		}
 		changed = true
 	}
 	switch {
@@ -466,9 +482,15 @@ func (m Manager) updateGrub() []string {
 	return []string{"grub-mkconfig", "-o", "/boot/grub/grub.cfg"}
 }
 
+// hasSystemd tells whether systemd runs here, or, in a tree of files, will.
 func (m Manager) hasSystemd() bool {
-	_, err := m.Root.Lstat("/run/systemd/system")
-	return err == nil
+	if _, err := m.Root.Lstat("/run/systemd/system"); err == nil {
+		return true
+	}
+	if m.Root.Real() {
+		return false
+	}
+	return len(m.Root.Glob("/usr/lib/systemd/systemd"))+len(m.Root.Glob("/lib/systemd/systemd")) > 0
 }
 
 func getty(device string) string { return "serial-getty@" + device + ".service" }

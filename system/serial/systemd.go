@@ -2,9 +2,15 @@ package serial
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
 
 	"github.com/coreos/go-systemd/v22/dbus"
+
+	"github.com/sierpi/sierpi/system"
 )
 
 // Systemd is what Apply needs of the service manager. Units are named in full.
@@ -102,3 +108,54 @@ func (b bus) State(ctx context.Context, unit string) (string, error) {
 	s, _ := p.Value.Value().(string)
 	return s, nil
 }
+
+// offline is systemd of a tree of files, a card in a reader: what it would do at
+// the next boot is done to the links that say so; nothing runs there.
+type offline struct{ root system.Root }
+
+func (offline) Reload(context.Context) error                  { return nil }
+func (offline) Restart(context.Context, string) error         { return nil }
+func (offline) Stop(context.Context, string) error            { return nil }
+func (offline) State(context.Context, string) (string, error) { return "", nil }
+func (offline) Close()                                        {}
+
+func (o offline) Enable(_ context.Context, unit string) error {
+	return o.link(wants(unit), "/usr/lib/systemd/system/serial-getty@.service")
+}
+
+func (o offline) Disable(_ context.Context, unit string) error { return o.unlink(wants(unit)) }
+
+func (o offline) Mask(_ context.Context, unit string) error {
+	return o.link("/etc/systemd/system/"+unit, "/dev/null")
+}
+
+func (o offline) Unmask(_ context.Context, unit string) error {
+	if target, err := o.root.Readlink("/etc/systemd/system/" + unit); err != nil || target != "/dev/null" {
+		return nil
+	}
+	return o.unlink("/etc/systemd/system/" + unit)
+}
+
+func (o offline) link(path, target string) error {
+	full := o.root.Path(path)
+	if err := os.MkdirAll(filepath.Dir(full), 0o755); err != nil {
+		return err
+	}
+	err := os.Symlink(target, full)
+	if errors.Is(err, fs.ErrExist) {
+		err = nil
+	}
+	return errors.Join(err, syncDir(filepath.Dir(full)))
+}
+
+func (o offline) unlink(path string) error {
+	err := os.Remove(o.root.Path(path))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	_ = os.Remove(filepath.Dir(o.root.Path(path))) // if it is empty now
+	return err
+}
+
+// wants is the link that enables a getty.
+func wants(unit string) string { return "/etc/systemd/system/getty.target.wants/" + unit }

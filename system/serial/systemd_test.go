@@ -13,6 +13,7 @@ import (
 
 	"github.com/godbus/dbus/v5"
 
+	"github.com/sierpi/sierpi/daemon/config"
 	"github.com/sierpi/sierpi/system/systemtest"
 )
 
@@ -147,5 +148,39 @@ func TestBus(t *testing.T) {
 	}
 	if err := sd.Restart(ctx, unit); err == nil || !strings.Contains(err.Error(), "dependency") || !strings.Contains(err.Error(), "systemctl status") {
 		t.Errorf("a job that fails: %v", err)
+	}
+}
+
+// In a tree of files, a card in a reader, the links are all that systemd would be
+// told: apply, again, off, and nothing is left.
+func TestOffline(t *testing.T) {
+	for name, files := range machines {
+		root := tree(t, files)
+		before := snapshot(t, root)
+		m := Manager{Root: root, StateDir: root.Path("/var/lib/sierpi-system")}
+		cfg := config.Default().Serial
+		for _, login := range []bool{true, false, true} {
+			cfg.Login = login
+			if p, err := m.Apply(t.Context(), cfg); err != nil || p.Empty() {
+				t.Fatalf("%s, login %v: %v\n%s", name, login, err, p)
+			}
+			if p, err := m.Apply(t.Context(), cfg); err != nil || !p.Empty() {
+				t.Errorf("%s, login %v, twice: %v\n%s", name, login, err, p)
+			}
+		}
+		if m.hasSystemd() {
+			if len(root.Glob("/etc/systemd/system/getty.target.wants/serial-getty@tty*")) != 1 {
+				t.Errorf("%s: no login is enabled", name)
+			}
+			if len(root.Glob("/etc/systemd/system/serial-getty@tty*.service")) != 0 {
+				t.Errorf("%s: the login stays masked", name)
+			}
+		}
+		if _, err := m.Off(t.Context()); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if after := snapshot(t, root); !sameFiles(before, after) {
+			t.Errorf("%s: off left something\n before %q\n after %q", name, before, after)
+		}
 	}
 }

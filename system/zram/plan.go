@@ -52,6 +52,10 @@ type Action struct {
 	Was     string `json:"was,omitempty"`
 	Why     string `json:"why"`
 
+	// Algorithm is the one of Spec.Algorithms that the kernel offers; empty where
+	// only a device tells, and none is there yet.
+	Algorithm string `json:"algorithm,omitempty"`
+
 	swappedOn bool
 }
 
@@ -84,7 +88,11 @@ func (p Plan) String() string {
 func (a Action) describe() string {
 	switch a.Kind {
 	case KindAdd:
-		s := fmt.Sprintf("a device of %s, %s, swapped on with priority %d", formatBytes(a.Spec.Size), strings.Join(a.Spec.Algorithms, " or "), a.Spec.Priority)
+		algorithm := a.Algorithm
+		if algorithm == "" {
+			algorithm = strings.Join(a.Spec.Algorithms, " or ")
+		}
+		s := fmt.Sprintf("a device of %s, %s, swapped on with priority %d", formatBytes(a.Spec.Size), algorithm, a.Spec.Priority)
 		if a.Spec.MemLimit > 0 {
 			s += ", at most " + formatBytes(a.Spec.MemLimit) + " of RAM"
 		}
@@ -161,6 +169,17 @@ func (now machine) find(o owned) *Device {
 	return nil
 }
 
+// best is the algorithm that the kernel would take of these, empty if no device
+// is there that tells.
+func (now machine) best(wanted []string) string {
+	for _, d := range now.devices {
+		if best, err := choose(wanted, d.Offered); err == nil {
+			return best
+		}
+	}
+	return ""
+}
+
 // PlanApply computes what brings this machine to the config.
 func (m Manager) PlanApply(cfg config.Zram) (Plan, error) {
 	if !cfg.Enabled {
@@ -213,7 +232,7 @@ func (m Manager) PlanApply(cfg config.Zram) (Plan, error) {
 		if len(missing) == len(specs) && len(late) > 0 {
 			why = "staged beside the one it replaces"
 		}
-		p.Actions = append(p.Actions, Action{Kind: KindAdd, Spec: &s, Why: why})
+		p.Actions = append(p.Actions, Action{Kind: KindAdd, Spec: &s, Algorithm: now.best(s.Algorithms), Why: why})
 	}
 	p.Actions = append(p.Actions, late...)
 	if err := affordable(now, p.Actions); err != nil {
@@ -315,7 +334,7 @@ func (m Manager) specs(cfg config.Zram, now machine) ([]Spec, error) {
 	}
 	each := total / uint64(n) / page * page
 	if each < minSwapPages*page || each/page > 1<<32-1 {
-		return nil, bad(fmt.Errorf("size %q is %s for each of %d devices, and a swap area needs at least %s; write for example \"50%%\"", cfg.Size, formatBytes(each), n, formatBytes(minSwapPages*page)))
+		return nil, bad(fmt.Errorf("size %q is %s a device (%d of them), and a swap area needs at least %s; write for example \"50%%\"", cfg.Size, formatBytes(total/uint64(n)), n, formatBytes(minSwapPages*page)))
 	}
 	spec := Spec{Size: each, Algorithms: cfg.Algorithm, Priority: cfg.Priority, Discard: cfg.Discard, Recompress: cfg.Recompress, Writeback: cfg.Writeback}
 	if cfg.Priority < 0 || cfg.Priority > 32767 {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -270,3 +271,6 @@ func ReadKSM(root system.Root) (KSM, bool) {
 	sharing, ok3 := get("pages_sharing")
 	return KSM{run == 1, shared, sharing}, ok && ok2 && ok3
 }
+
+// Saved is what merging saves, in bytes.
+func (k KSM) Saved() uint64 { return k.Sharing * uint64(os.Getpagesize()) }

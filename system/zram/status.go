@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strconv"
 	"strings"
 
@@ -18,7 +17,7 @@ type Status struct {
 	RAM     uint64         `json:"ram"`                   // bytes
 	Free    uint64         `json:"available"`             // bytes that programs can have without swapping
 	KSM     *KSM           `json:"ksm,omitempty"`
-	KSMSize uint64         `json:"ksm_saved,omitempty"` // bytes that same-page merging saves
+	KSMSize uint64         `json:"ksm_saved,omitempty"` // bytes
 	Notes   []string       `json:"notes,omitempty"`
 }
 
@@ -48,7 +47,7 @@ func (m Manager) Status() (Status, error) {
 		}
 	}
 	if ksm, ok := ReadKSM(m.Root); ok {
-		s.KSM, s.KSMSize = &ksm, ksm.Sharing*uint64(os.Getpagesize())
+		s.KSM, s.KSMSize = &ksm, ksm.Saved()
 	}
 	now, err := m.observe()
 	if errors.Is(err, ErrAbsent) || system.ExitCodeOf(err) == system.ExitImpossible {
@@ -85,17 +84,25 @@ func (m Manager) Status() (Status, error) {
 }
 
 // WriteTo prints the status for people: a table, a bar for each device, what
-// merging saves. Lines are at most 80 columns.
+// merging saves. Lines are at most 80 columns, but for notes.
 func (s Status) WriteTo(w io.Writer) (int64, error) {
+	ink := system.InkFor(w)
 	var b strings.Builder
-	var size, data, used uint64
-	row := func(cells ...string) {
-		fmt.Fprintf(&b, "%-6s %9s %9s %10s %9s %5s %-7s %4s %s\n", cells[0], cells[1], cells[2], cells[3], cells[4], cells[5], cells[6], cells[7], cells[8])
+	var out, data, used uint64
+	active := false
+	row := func(paint func(string) string, cells ...string) {
+		line := fmt.Sprintf("%-6s %9s %9s %10s %9s %5s %-7s %4s %s", cells[0], cells[1], cells[2], cells[3], cells[4], cells[5], cells[6], cells[7], cells[8])
+		b.WriteString(paint(line) + "\n")
 	}
+	plain := func(s string) string { return s }
 	if len(s.Devices) > 0 {
-		row("DEVICE", "SIZE", "DATA", "COMPRESSED", "RAM", "RATIO", "WITH", "PRIO", "BY")
+		row(ink.Bold, "DEVICE", "SIZE", "DATA", "COMPRESSED", "RAM", "RATIO", "WITH", "PRIO", "BY")
 	}
 	for _, d := range s.Devices {
+		if d.Size == 0 {
+			row(ink.Dim, d.Name, "-", "-", "-", "-", "-", "-", "-", "not set up")
+			continue
+		}
 		mm := MemoryStat{}
 		if d.Memory != nil {
 			mm = *d.Memory
@@ -110,17 +117,14 @@ func (s Status) WriteTo(w io.Writer) (int64, error) {
 		if by == "" {
 			by = "-"
 		}
-		row(d.Name, formatBytes(d.Size), formatBytes(mm.Original), formatBytes(mm.Compressed), formatBytes(mm.Used), ratio, d.Algorithm, priority, by)
-		if d.Size == 0 {
-			b.WriteString("        not set up\n")
-			continue
-		}
-		in := mm.Original
-		what := d.Use
+		row(plain, d.Name, formatBytes(d.Size), formatBytes(mm.Original), formatBytes(mm.Compressed), formatBytes(mm.Used), ratio, d.Algorithm, priority, by)
+		in, what := mm.Original, d.Use
 		if d.Swap != nil {
 			in, what = d.Swap.Used, "swapped out"
+			active = true
+			out, data, used = out+d.Swap.Used, data+mm.Original, used+mm.Used
 		}
-		fmt.Fprintf(&b, "        %s %s %s\n", bar(in, d.Size), percent(in, d.Size), what)
+		fmt.Fprintf(&b, "        %s %s %s\n", ink.Bar(float64(in), float64(d.Size), 40), percent(in, d.Size), what)
 		var more []string
 		if d.Memory != nil {
 			more = append(more, fmt.Sprintf("%d same-filled", mm.SamePages), fmt.Sprintf("%d incompressible", mm.HugePages))
@@ -131,18 +135,21 @@ func (s Status) WriteTo(w io.Writer) (int64, error) {
 		if d.Back != nil {
 			more = append(more, formatBytes(d.Back.Used*PageUnit)+" written back")
 		}
-		if d.IO != nil && d.IO.FailedReads+d.IO.FailedWrites > 0 {
-			more = append(more, fmt.Sprintf("%d reads and %d writes FAILED", d.IO.FailedReads, d.IO.FailedWrites))
-		}
 		if len(more) > 0 {
-			fmt.Fprintf(&b, "        pages: %s\n", strings.Join(more, ", "))
+			fmt.Fprintf(&b, "        %s\n", ink.Dim("pages: "+strings.Join(more, ", ")))
 		}
-		size, data, used = size+d.Size, data+mm.Original, used+mm.Used
+		if len(d.Secondary) > 0 {
+			fmt.Fprintf(&b, "        %s\n", ink.Dim("second pass: "+strings.Join(d.Secondary, ", ")))
+		}
+		if d.IO != nil && d.IO.FailedReads+d.IO.FailedWrites > 0 {
+			fmt.Fprintf(&b, "        %s\n", ink.Bad(fmt.Sprintf("%d reads and %d writes FAILED", d.IO.FailedReads, d.IO.FailedWrites)))
+		}
 	}
-	if data > 0 {
+	switch {
+	case out > 0:
 		fmt.Fprintf(&b, "%s in %s of RAM: %s gained, %s of this machine's %s\n", formatBytes(data), formatBytes(used),
 			formatBytes(data-min(data, used)), percent(data-min(data, used), s.RAM), formatBytes(s.RAM))
-	} else if size > 0 {
+	case active:
 		b.WriteString("nothing is swapped out\n")
 	}
 	for _, sw := range s.Swaps {
@@ -154,25 +161,14 @@ func (s Status) WriteTo(w io.Writer) (int64, error) {
 		fmt.Fprintf(&b, "same-page merging saves %s (%d pages stand for %d)\n", formatBytes(s.KSMSize), s.KSM.Shared, s.KSM.Shared+s.KSM.Sharing)
 	case s.KSM.Running:
 		b.WriteString("same-page merging runs and saves nothing yet\n")
+	default:
+		b.WriteString("same-page merging (KSM) is off\n")
 	}
 	for _, n := range s.Notes {
-		b.WriteString("note: " + n + "\n")
+		b.WriteString(ink.Warn("note:") + " " + n + "\n")
 	}
 	n, err := io.WriteString(w, b.String())
 	return int64(n), err
-}
-
-// bar draws a share in 40 columns; what is not zero shows.
-func bar(part, whole uint64) string {
-	const width = 40
-	n := 0
-	if whole > 0 {
-		n = int(min(float64(part)/float64(whole), 1)*width + .5)
-	}
-	if part > 0 && n == 0 {
-		n = 1
-	}
-	return "[" + strings.Repeat("#", n) + strings.Repeat(".", width-n) + "]"
 }
 
 func percent(part, whole uint64) string {

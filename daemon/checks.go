@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/sierpi/sierpi/daemon/chat"
 	"github.com/sierpi/sierpi/daemon/metrics"
 	"github.com/sierpi/sierpi/daemon/quotes"
 	"github.com/sierpi/sierpi/daemon/store"
@@ -142,10 +143,12 @@ func stateFigures(dir string) metrics.Source {
 }
 
 // serviceFigures emits what the services hold.
-func serviceFigures(sayings *quotes.Service) metrics.Source {
+func serviceFigures(sayings *quotes.Service, talk *chat.Service) metrics.Source {
 	return func(ctx context.Context, emit metrics.Emit) {
 		if n, err := sayings.Count(ctx); err == nil {
 			emit(metrics.Quotes, float64(n))
 		}
+		emit(metrics.ChatWaiters, float64(talk.Waiting()))
+		emit(metrics.ChatMessages, float64(talk.Posted()))
 	}
 }

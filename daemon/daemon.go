@@ -20,6 +20,7 @@ import (
 	"github.com/godbus/dbus/v5"
 
 	"github.com/sierpi/sierpi/daemon/cache"
+	"github.com/sierpi/sierpi/daemon/chat"
 	"github.com/sierpi/sierpi/daemon/config"
 	"github.com/sierpi/sierpi/daemon/feed"
 	"github.com/sierpi/sierpi/daemon/metrics"
@@ -113,9 +114,17 @@ func Run(ctx context.Context, o Options) (err error) {
 	if err != nil {
 		return fmt.Errorf("preparing the quotes: %w", err)
 	}
+	talk, err := chat.New(chat.Options{
+		DB: db, Look: look, Log: o.Log,
+		Rooms: o.Config.Chat.Rooms, Keep: o.Config.Chat.Keep, Waiters: o.Config.Chat.Waiters,
+		Posts: web.NewLimiter(time.Duration(o.Config.Chat.Interval), o.Config.Chat.Burst, chatClients),
+	})
+	if err != nil {
+		return fmt.Errorf("preparing the chat: %w", err)
+	}
 	thisMachine := newMachine(ctx, o.Root, o.Config, o.State, o.Log)
 	defer func() { err = errors.Join(err, thisMachine.close()) }()
-	atAGlance := cards{thisMachine, sayings, news, o.Notice}
+	atAGlance := cards{thisMachine, sayings, news, talk, o.Notice}
 	settings, err := wallFigures(ctx, db, o.Log)
 	if err != nil {
 		return err
@@ -148,6 +157,7 @@ func Run(ctx context.Context, o Options) (err error) {
 		Check{"display", true, stageHealth(stage)},
 		Check{"feed", false, said(news.Health)},
 		Check{"quotes", false, said(sayings.Health)},
+		Check{"chat", false, said(talk.Health)},
 		Check{"board", false, thisMachine.boardHealth},
 		Check{"load", false, thisMachine.loadHealth},
 		Check{"power", false, thisMachine.powerHealth},
@@ -157,7 +167,7 @@ func Run(ctx context.Context, o Options) (err error) {
 		Check{"config", false, configHealth(o.Notice)},
 	)
 	figures := metrics.New(o.Log, o.Version,
-		thisMachine.figures, healthFigures(health), stageFigures(stage), stateFigures(o.State), serviceFigures(sayings))
+		thisMachine.figures, healthFigures(health), stageFigures(stage), stateFigures(o.State), serviceFigures(sayings, talk))
 
 	// Who listens where.
 	var ready atomic.Bool
@@ -165,7 +175,7 @@ func Run(ctx context.Context, o Options) (err error) {
 	if err != nil {
 		return fmt.Errorf("preparing the pages: %w", err)
 	}
-	table := routes(parts{maker, look, owner, kiosk, news, sayings, stage, atAGlance, play, health, &ready})
+	table := routes(parts{maker, look, owner, kiosk, news, sayings, talk, stage, atAGlance, play, health, &ready})
 	handler, err := web.NewRouter(table, web.RouterOptions{
 		Look: look, Hosts: web.NewHosts(hostname, o.Config.Web.Hosts...), Identities: []web.Identity{owner, kiosk}, Log: o.Log,
 	})
@@ -177,7 +187,7 @@ func Run(ctx context.Context, o Options) (err error) {
 
 	greet(o, pageListeners, metricListeners, kiosk, secret)
 	tasks := append([]Task{
-		pages, scrapes, owner, news, sayings, stage,
+		pages, scrapes, owner, news, sayings, talk, stage,
 		&manager{health: health, status: statusLine(stage), log: o.Log},
 	}, thisMachine.tasks(stage.Skip, powerOff, ready.Load)...)
 	return runTasks(ctx, o.Log, func() {
@@ -187,6 +197,9 @@ func Run(ctx context.Context, o Options) (err error) {
 		}
 	}, tasks...)
 }
+
+// chatClients is how many addresses the chat's limit remembers.
+const chatClients = 4096
 
 // writable makes the state folder and makes sure that it can be written.
 func writable(dir string) error {

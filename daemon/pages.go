@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/sierpi/sierpi/daemon/chat"
 	"github.com/sierpi/sierpi/daemon/feed"
 	"github.com/sierpi/sierpi/daemon/quotes"
 	"github.com/sierpi/sierpi/daemon/web"
@@ -23,11 +24,15 @@ var files embed.FS
 // headlines is how many titles fit a card.
 const headlines = 5
 
+// lines is how many messages fit a card.
+const lines = 3
+
 // cards gathers what the wall says beside its picture.
 type cards struct {
 	machine *machine
 	quotes  *quotes.Service
 	news    *feed.Service
+	chat    *chat.Service
 	notice  string
 }
 
@@ -38,6 +43,13 @@ func (c cards) now(ctx context.Context) display.Cards {
 	}
 	for _, h := range c.news.Headlines(headlines) {
 		out.Headlines = append(out.Headlines, display.Headline{Title: h.Title, Source: h.Source})
+	}
+	said, err := c.chat.OnWall(ctx, lines)
+	if err != nil {
+		return out // /healthz says why
+	}
+	for _, m := range said {
+		out.Chat = append(out.Chat, display.Said{Name: m.Name, Text: m.Text})
 	}
 	return out
 }

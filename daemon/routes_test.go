@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/sierpi/sierpi/daemon/chat"
 	"github.com/sierpi/sierpi/daemon/config"
 	"github.com/sierpi/sierpi/daemon/feed"
 	"github.com/sierpi/sierpi/daemon/quotes"
@@ -37,17 +38,19 @@ func TestRoutesAudit(t *testing.T) {
 	must(err)
 	sayings, err := quotes.New(quotes.Options{DB: db, Look: look, Log: log})
 	must(err)
+	talk, err := chat.New(chat.Options{DB: db, Look: look, Log: log})
+	must(err)
 	stage, err := display.New(display.Options{Logger: log})
 	must(err)
 	maker, err := newPageMaker()
 	must(err)
-	glance := cards{newMachine(t.Context(), system.Root(t.TempDir()), config.Config{}, t.TempDir(), log), sayings, news, ""}
+	glance := cards{newMachine(t.Context(), system.Root(t.TempDir()), config.Config{}, t.TempDir(), log), sayings, news, talk, ""}
 
 	play, err := playRoutes(look, stage, db, log)
 	must(err)
 
 	var ready atomic.Bool
-	table := routes(parts{maker, look, owner, kiosk, news, sayings, stage, glance, play, NewHealth(), &ready})
+	table := routes(parts{maker, look, owner, kiosk, news, sayings, talk, stage, glance, play, NewHealth(), &ready})
 	n, problems := web.Audit(table, t.TempDir())
 	for _, p := range problems {
 		t.Error(p)

@@ -6,6 +6,7 @@ type Cards struct {
 	Time      bool       `json:"time"` // the page's own clock
 	Quote     *Quote     `json:"quote,omitempty"`
 	Headlines []Headline `json:"headlines,omitempty"`
+	Chat      []Said     `json:"chat,omitempty"` // of the rooms that the owner shows, the oldest first
 	Machine   *Machine   `json:"machine,omitempty"`
 	Notice    string     `json:"notice,omitempty"` // what the owner must know, such as a config error
 }
@@ -20,6 +21,12 @@ type Quote struct {
 type Headline struct {
 	Title  string `json:"title"`
 	Source string `json:"source,omitempty"`
+}
+
+// Said is a message of the chat.
+type Said struct {
+	Name string `json:"name"`
+	Text string `json:"text"`
 }
 
 // Machine is the board's state; nil is "not measured here".

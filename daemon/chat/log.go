@@ -35,7 +35,6 @@ type Message struct {
 // Limits; see the package's documentation.
 const (
 	maxRooms    = 100
-	maxMessages = 1000 // a room; purged in steps of a tenth
 	maxText     = 2000
 	maxName     = 40
 	maxKey      = 64
@@ -179,43 +178,43 @@ func nextVersion(ctx context.Context, tx *store.Tx, room string) (int64, error) 
 }
 
 // post appends a message, unless its author posted one under this key already:
-// then it returns that one.
-func post(ctx context.Context, tx *store.Tx, room string, m Message) (Message, error) {
+// then it returns that one, and fresh is false.
+func post(ctx context.Context, tx *store.Tx, room string, m Message, keep int) (kept Message, fresh bool, err error) {
 	v, err := nextVersion(ctx, tx, room) // first: it makes the look below and the insert one step
 	if err != nil {
-		return m, err
+		return m, false, err
 	}
 	have, ok, err := one(ctx, tx, `room = ? AND author = ? AND key = ?`, room, m.author, m.Key)
 	if err != nil {
-		return m, err
+		return m, false, err
 	}
 	if ok {
 		// The version stays unused: a gap that no cursor minds.
-		return have, nil
+		return have, false, nil
 	}
 	m.ID, m.version = v, v
 	if _, err := tx.ExecContext(ctx, `INSERT INTO chat_message (room, id, version, key, author, name, text, sent, state) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		room, m.ID, m.version, m.Key, m.author, m.Name, m.Text, m.Sent.UnixMilli(), posted); err != nil {
-		return m, err
+		return m, false, err
 	}
 	if v%16 != 0 { // counting a thousand rows each time would be most of the work
-		return m, nil
+		return m, true, nil
 	}
-	return m, purge(ctx, tx, room)
+	return m, true, purge(ctx, tx, room, keep)
 }
 
 // purge removes a room's oldest messages once it has a tenth more than it may
 // keep, and notes the highest version that went: cursors from before are reset.
-func purge(ctx context.Context, tx *store.Tx, room string) error {
+func purge(ctx context.Context, tx *store.Tx, room string, keep int) error {
 	var n int
 	if err := tx.QueryRowContext(ctx, `SELECT count(*) FROM chat_message WHERE room = ?`, room).Scan(&n); err != nil {
 		return err
 	}
-	if n <= maxMessages+maxMessages/10 {
+	if n <= keep+keep/10 {
 		return nil
 	}
 	var upTo int64
-	if err := tx.QueryRowContext(ctx, `SELECT id FROM chat_message WHERE room = ? ORDER BY id LIMIT 1 OFFSET ?`, room, n-maxMessages-1).Scan(&upTo); err != nil {
+	if err := tx.QueryRowContext(ctx, `SELECT id FROM chat_message WHERE room = ? ORDER BY id LIMIT 1 OFFSET ?`, room, n-keep-1).Scan(&upTo); err != nil {
 		return err
 	}
 	if _, err := tx.ExecContext(ctx, `UPDATE chat_room SET floor = (SELECT MAX(version) FROM chat_message WHERE room = ? AND id <= ?) WHERE name = ?`, room, upTo, room); err != nil {

@@ -98,7 +98,7 @@ func planted(plant string, s *Service, h http.Handler) http.Handler {
 		_ = json.NewDecoder(r.Body).Decode(&in)
 		m := Message{Name: in.Name, Text: in.Text, Key: in.Key, Sent: time.Now(), author: author(r)}
 		err := s.db.Update(r.Context(), func(tx *store.Tx) (err error) {
-			if m, err = post(r.Context(), tx, room, m); err != nil || plant == "wake" {
+			if m, _, err = post(r.Context(), tx, room, m, 1000); err != nil || plant == "wake" {
 				return err // committed, and nobody is woken
 			}
 			// The id of the message before is used again.

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 	"unicode"
 
@@ -25,6 +26,8 @@ type Options struct {
 	Look *web.Look // nil where no pages are served
 	Log  *slog.Logger
 
+	Rooms   []string         // made where they are not there yet, beside the lobby
+	Keep    int              // messages kept in each room; 0 means 1,000
 	Hold    time.Duration    // how long a poll waits for news; 0 means 20 s. Each is up to a quarter shorter, by chance
 	Waiters int              // open polls and streams at most; 0 means 2,000
 	Now     func() time.Time // for the time a message is sent; nil means time.Now
@@ -37,12 +40,15 @@ type Service struct {
 	look   *web.Look
 	log    *slog.Logger
 	assets *web.Assets
+	keep   int
 	hold   time.Duration
 	now    func() time.Time
 	posts  *web.Limiter
 	free   chan struct{} // one token for each waiter that may still come
 	done   chan struct{} // closed when the daemon stops: every poll is answered
 	stop   sync.Once
+
+	posted atomic.Int64 // messages since the start
 
 	mu      sync.Mutex
 	rooms   map[string]*room
@@ -61,6 +67,9 @@ func New(o Options) (*Service, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
+	if o.Keep == 0 {
+		o.Keep = 1000
+	}
 	if o.Hold == 0 {
 		o.Hold = 20 * time.Second // home routers cut what is silent for longer
 	}
@@ -73,13 +82,15 @@ func New(o Options) (*Service, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	s := &Service{db: o.DB, look: o.Look, log: o.Log, hold: o.Hold, now: o.Now, posts: o.Posts,
+	s := &Service{db: o.DB, look: o.Look, log: o.Log, keep: o.Keep, hold: o.Hold, now: o.Now, posts: o.Posts,
 		free: make(chan struct{}, o.Waiters), done: make(chan struct{}),
 		rooms: map[string]*room{}, polls: map[string]chan struct{}{}}
 	ctx, cancel := context.WithTimeout(context.Background(), 15*time.Second)
 	defer cancel()
-	if err := s.CreateRoom(ctx, Lobby); err != nil {
-		return nil, err
+	for _, name := range append([]string{Lobby}, o.Rooms...) {
+		if err := s.CreateRoom(ctx, name); err != nil {
+			return nil, err
+		}
 	}
 	if o.Look != nil {
 		var err error
@@ -338,7 +349,15 @@ func (s *Service) Post(ctx context.Context, name, token, key, who, text string) 
 	if m.Key != key || m.author == "" {
 		return m, &Failure{400, "the author is unknown", "allow this page's cookie"}
 	}
-	return s.write(ctx, name, func(tx *store.Tx) (Message, error) { return post(ctx, tx, name, m) })
+	fresh := false
+	m, err := s.write(ctx, name, func(tx *store.Tx) (kept Message, err error) {
+		kept, fresh, err = post(ctx, tx, name, m, s.keep)
+		return kept, err
+	})
+	if err == nil && fresh {
+		s.posted.Add(1)
+	}
+	return m, err
 }
 
 // Change edits a message of one's own, or deletes it when the text is empty; the
@@ -380,7 +399,7 @@ func (s *Service) find(ctx context.Context, name, words, author string) ([]Messa
 	var all []Message
 	err := s.db.View(ctx, func(tx *store.Tx) (err error) {
 		if _, err = readRoom(ctx, tx, name); err == nil {
-			all, err = recent(ctx, tx, name, 2*maxMessages)
+			all, err = recent(ctx, tx, name, 2*s.keep)
 		}
 		return err
 	})
@@ -454,6 +473,9 @@ func (s *Service) Health() (state, why string) {
 
 // Waiting is the number of open polls and streams.
 func (s *Service) Waiting() int { return len(s.free) }
+
+// Posted is the number of messages that this daemon took since its start.
+func (s *Service) Posted() int64 { return s.posted.Load() }
 
 // cleanText keeps line breaks, at most one empty line in a row, and no other
 // control or bidirectional characters.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"net/url"
+	"regexp"
 	"strings"
 	"time"
 )
@@ -80,6 +81,32 @@ func (q Quotes) check(bad func(key, found, allowed string)) {
 		checkAddress(p.URL, "https://example.org/", func(found, allowed string) { bad(fmt.Sprintf("page[%d].url", i), found, allowed) })
 	}
 	checkPrivate(q.AllowPrivate, bad)
+}
+
+// Chat is the [chat] table.
+type Chat struct {
+	Rooms    []string `toml:"rooms"`                     // made at the start beside the lobby
+	Keep     int      `toml:"keep" allow:"100..100000"`  // messages a room, 1000
+	Waiters  int      `toml:"waiters" allow:"10..20000"` // browsers that may wait for news at a time, 2000
+	Burst    int      `toml:"burst" allow:"1..1000"`     // messages that one address may send at once, 10
+	Interval Duration `toml:"interval" allow:"10ms..1h"` // and then one in each, 2s
+}
+
+func defaultChat() Chat {
+	return Chat{Keep: 1000, Waiters: 2000, Burst: 10, Interval: Duration(2 * time.Second)}
+}
+
+var roomName = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,31}$`)
+
+func (c Chat) check(bad func(key, found, allowed string)) {
+	if len(c.Rooms) > 50 {
+		bad("rooms", fmt.Sprintf("found %d rooms", len(c.Rooms)), "name at most 50")
+	}
+	for i, name := range c.Rooms {
+		if !roomName.MatchString(name) {
+			bad(fmt.Sprintf("rooms[%d]", i), fmt.Sprintf("found %q", name), "use up to 32 small letters, digits and hyphens, such as \"kitchen\"")
+		}
+	}
 }
 
 // Cache is the [cache] table.

@@ -70,6 +70,9 @@ var (
 	FeedItems = &Figure{"sierpi_feed_items", "Items held of all feeds.", Gauge, nil}
 	FeedStale = &Figure{"sierpi_feed_stale_sources", "Feeds whose last good copy is older than it should be.", Gauge, nil}
 	Quotes    = &Figure{"sierpi_quotes", "Quotes in the database.", Gauge, nil}
+
+	ChatWaiters  = &Figure{"sierpi_chat_waiters", "Open polls and event streams of the chat.", Gauge, nil}
+	ChatMessages = &Figure{"sierpi_chat_messages_total", "Messages taken by the chat since start.", Counter, nil}
 )
 
 // All is every figure, in the order of the documentation.
@@ -82,6 +85,6 @@ func All() []*Figure {
 		ZramHugePages, ZramHugePagesSince, ZramFailedReads, ZramFailedWrites, ZramInvalidIO, ZramNotifyFree,
 		ZramBackingUsed, ZramBackingRead, ZramBackingWritten, KSMSaved, SwapSize, SwapUsed,
 		DisplayScreens, DisplayFrames, DisplayBytes, DisplayDropped,
-		FeedItems, FeedStale, Quotes,
+		FeedItems, FeedStale, Quotes, ChatWaiters, ChatMessages,
 	}
 }

@@ -5,11 +5,12 @@
  * @property {boolean} [time]
  * @property {{text: string, author?: string}} [quote]
  * @property {{title: string, source?: string}[]} [headlines]
+ * @property {{name: string, text: string}[]} [chat]
  * @property {{watts?: number, estimated?: boolean, celsius?: number, busy?: number, memoryUsed?: number, memoryTotal?: number, swapUsed?: number, swapTotal?: number}} [machine]
  * @property {string} [notice]
  */
 
-/** How long a story (a quote, or headlines) stays, in ms. */
+/** How long a story (a quote, headlines, or the chat) stays, in ms. */
 const STORY = 20000;
 const HEADLINES = 3;
 
@@ -115,7 +116,7 @@ export class CardTable {
   /** @returns {{key: string, make: () => HTMLElement[]}[]} */
   #stories() {
     const stories = [];
-    const { quote, headlines = [] } = this.#cards;
+    const { quote, headlines = [], chat = [] } = this.#cards;
     if (quote) {
       stories.push({
         key: "quote " + quote.text,
@@ -133,6 +134,16 @@ export class CardTable {
           const line = element("div", "headline");
           line.append(element("span", "title", h.title));
           if (h.source) line.append(element("span", "source", h.source));
+          return line;
+        }),
+      });
+    }
+    if (chat.length > 0) {
+      stories.push({
+        key: "chat " + JSON.stringify(chat),
+        make: () => chat.map((m) => {
+          const line = element("div", "said");
+          line.append(element("span", "sayer", m.name), " ", m.text);
           return line;
         }),
       });

@@ -390,7 +390,7 @@ func (s *Service) ask(ctx context.Context, src *source, rec *record) (transient 
 		sum := hex.EncodeToString(hash[:16])
 		if sum != rec.Sum {
 			s.parsing.Lock()
-			doc, err := Parse(resp.Body, resp.Header.Get("Content-Type"), resp.URL)
+			doc, err := Parse(resp.Body, resp.Header.Get("Content-Type"), baseOf(resp.URL, resp.Header))
 			s.parsing.Unlock()
 			if err != nil {
 				return fail(err)

@@ -2,9 +2,11 @@ package feed
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"net/http"
 	"net/url"
 	"strings"
 	"time"
@@ -169,6 +171,12 @@ func infoHash(h string) string {
 		return ""
 	}
 	return strings.ToLower(h)
+}
+
+// baseOf is what a document's relative links are resolved against: the address it
+// came from, or the one it says it is (RFC 9110 section 8.7).
+func baseOf(address string, h http.Header) string {
+	return cmp.Or(against(parseBase(address), h.Get("Content-Location"), maxAddress), address)
 }
 
 // parseBase is the address a document came from, nil if it is none.

@@ -6,7 +6,9 @@ import (
 	"encoding/xml"
 	"fmt"
 	"io"
+	"net/http"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -159,31 +161,33 @@ func TestLinks(t *testing.T) {
 // TestBroken reads feeds as broken as they are met.
 func TestBroken(t *testing.T) {
 	for name, tc := range map[string]struct{ doc, title string }{
-		"stray ampersand":     {`<rss><channel><item><title>Fish & chips &amp; peas</title></item></channel></rss>`, "Fish & chips & peas"},
-		"stray less-than":     {`<rss><channel><item><title>1 < 2</title></item></channel></rss>`, "1 < 2"},
-		"HTML entities":       {`<rss><channel><item><title>caf&eacute; &mdash; &nbsp;open</title></item></channel></rss>`, "café — open"},
-		"Windows punctuation": {`<rss><channel><item><title>it&#146;s</title></item></channel></rss>`, "it’s"},
-		"unclosed tags":       {`<rss><channel><item><description>one<br>two<p>three</description><title>T</title></item></channel></rss>`, "T"},
-		"missing item end":    {`<rss><channel><item><title>A</title><item><title>B</title></item></channel></rss>`, "A"},
-		"cut short":           {`<rss><channel><item><title>A</title></item><item><title>B</ti`, "A"},
-		"cut in CDATA":        {`<rss><channel><item><title>A</title><description><![CDATA[x`, "A"},
-		"a warning before":    {"<br />\n<b>Warning</b>: mysql_connect() in <b>x.php</b><br />\n<?xml version='1.0'?><rss><channel><item><title>A</title></item></channel></rss>", "A"},
-		"space before":        {"\n\n  <?xml version='1.0'?><rss><channel><item><title>A</title></item></channel></rss>", "A"},
-		"control characters":  {"<rss><channel><item><title>A\x08B\x00</title></item></channel></rss>", "AB"},
-		"no root":             {`<channel><item><title>A</title></item></channel>`, "A"},
-		"items beside":        {`<rss><channel></channel><item><title>A</title></item></rss>`, "A"},
-		"upper case":          {`<RSS><CHANNEL><ITEM><TITLE>A</TITLE></ITEM></CHANNEL></RSS>`, "A"},
-		"unquoted":            {`<rss version=2.0><channel><item><enclosure url=http://x.example/a type=audio/mpeg><title>A</title></item></channel></rss>`, "A"},
-		"twice escaped":       {`<rss><channel><item><title>R&amp;amp;D</title></item></channel></rss>`, "R&D"},
-		"undeclared prefix":   {`<rss><channel><item><dc:title>A</dc:title></item></channel></rss>`, "A"},
-		"media title after":   {`<rss xmlns:media="http://search.yahoo.com/mrss/"><channel><item><title>A</title><media:title>B</media:title></item></channel></rss>`, "A"},
-		"media title before":  {`<rss xmlns:media="http://search.yahoo.com/mrss/"><channel><item><media:title>B</media:title><title>A</title></item></channel></rss>`, "A"},
-		"Latin-1 as UTF-8":    {"<?xml version='1.0' encoding='utf-8'?><rss><channel><item><title>caf\xe9</title></item></channel></rss>", "café"},
-		"UTF-8 as Latin-1":    {"<?xml version='1.0' encoding='iso-8859-1'?><rss><channel><item><title>café</title></item></channel></rss>", "café"},
-		"Cyrillic":            {"<?xml version='1.0' encoding='windows-1251'?><rss><channel><item><title>\xcf\xf0\xe8\xe2\xe5\xf2</title></item></channel></rss>", "Привет"},
-		"Shift JIS":           {"<?xml version='1.0' encoding='Shift_JIS'?><rss><channel><item><title>\x83e\x83X\x83g</title></item></channel></rss>", "テスト"},
-		"a script":            {`<rss><channel><item><title><![CDATA[safe<script>alert(1)</script>]]></title></item></channel></rss>`, "safe"},
-		"no title":            {`<rss><channel><item><description>Only this</description></item></channel></rss>`, "Only this"},
+		"stray ampersand":          {`<rss><channel><item><title>Fish & chips &amp; peas</title></item></channel></rss>`, "Fish & chips & peas"},
+		"stray less-than":          {`<rss><channel><item><title>1 < 2</title></item></channel></rss>`, "1 < 2"},
+		"HTML entities":            {`<rss><channel><item><title>caf&eacute; &mdash; &nbsp;open</title></item></channel></rss>`, "café — open"},
+		"Windows punctuation":      {`<rss><channel><item><title>it&#146;s</title></item></channel></rss>`, "it’s"},
+		"unclosed tags":            {`<rss><channel><item><description>one<br>two<p>three</description><title>T</title></item></channel></rss>`, "T"},
+		"missing item end":         {`<rss><channel><item><title>A</title><item><title>B</title></item></channel></rss>`, "A"},
+		"cut short":                {`<rss><channel><item><title>A</title></item><item><title>B</ti`, "A"},
+		"cut in CDATA":             {`<rss><channel><item><title>A</title><description><![CDATA[x`, "A"},
+		"a warning before":         {"<br />\n<b>Warning</b>: mysql_connect() in <b>x.php</b><br />\n<?xml version='1.0'?><rss><channel><item><title>A</title></item></channel></rss>", "A"},
+		"space before":             {"\n\n  <?xml version='1.0'?><rss><channel><item><title>A</title></item></channel></rss>", "A"},
+		"control characters":       {"<rss><channel><item><title>A\x08B\x00</title></item></channel></rss>", "AB"},
+		"no root":                  {`<channel><item><title>A</title></item></channel>`, "A"},
+		"items beside":             {`<rss><channel></channel><item><title>A</title></item></rss>`, "A"},
+		"upper case":               {`<RSS><CHANNEL><ITEM><TITLE>A</TITLE></ITEM></CHANNEL></RSS>`, "A"},
+		"unquoted":                 {`<rss version=2.0><channel><item><enclosure url=http://x.example/a type=audio/mpeg><title>A</title></item></channel></rss>`, "A"},
+		"twice escaped":            {`<rss><channel><item><title>R&amp;amp;D</title></item></channel></rss>`, "R&D"},
+		"undeclared prefix":        {`<rss><channel><item><dc:title>A</dc:title></item></channel></rss>`, "A"},
+		"media title after":        {`<rss xmlns:media="http://search.yahoo.com/mrss/"><channel><item><title>A</title><media:title>B</media:title></item></channel></rss>`, "A"},
+		"media title before":       {`<rss xmlns:media="http://search.yahoo.com/mrss/"><channel><item><media:title>B</media:title><title>A</title></item></channel></rss>`, "A"},
+		"a namespace of one's own": {`<feed xmlns="http://example.org/newformat#"><entry><title type="html">&lt;b>A&lt;/b></title></entry></feed>`, "A"},
+		"frame without an end":     {`<rss><channel><item><title>A&lt;iframe src="x"/> B</title></item></channel></rss>`, "A B"},
+		"Latin-1 as UTF-8":         {"<?xml version='1.0' encoding='utf-8'?><rss><channel><item><title>caf\xe9</title></item></channel></rss>", "café"},
+		"UTF-8 as Latin-1":         {"<?xml version='1.0' encoding='iso-8859-1'?><rss><channel><item><title>café</title></item></channel></rss>", "café"},
+		"Cyrillic":                 {"<?xml version='1.0' encoding='windows-1251'?><rss><channel><item><title>\xcf\xf0\xe8\xe2\xe5\xf2</title></item></channel></rss>", "Привет"},
+		"Shift JIS":                {"<?xml version='1.0' encoding='Shift_JIS'?><rss><channel><item><title>\x83e\x83X\x83g</title></item></channel></rss>", "テスト"},
+		"a script":                 {`<rss><channel><item><title><![CDATA[safe<script>alert(1)</script>]]></title></item></channel></rss>`, "safe"},
+		"no title":                 {`<rss><channel><item><description>Only this</description></item></channel></rss>`, "Only this"},
 	} {
 		doc, err := Parse([]byte(tc.doc), "", "http://x.example/")
 		if err != nil || len(doc.Items) == 0 {
@@ -197,6 +201,28 @@ func TestBroken(t *testing.T) {
 	for name, doc := range map[string]string{"empty": " \n", "text": "hello", "HTML": "<!doctype html><html><body>log in</body></html>", "JSON": `{"a":1}`, "other XML": "<svg><rect/></svg>", "JSON list": "[1]"} {
 		if d, err := Parse([]byte(doc), "", "http://x.example/"); err == nil {
 			t.Errorf("%s was taken for a feed: %+v", name, d)
+		}
+	}
+}
+
+// TestNarrowerCategories are iTunes', which stand inside the wider ones.
+func TestNarrowerCategories(t *testing.T) {
+	doc, err := Parse([]byte(`<rss xmlns:itunes="http://www.itunes.com/dtds/podcast-1.0.dtd" xmlns:media="http://search.yahoo.com/mrss/"><channel><language>de_AT</language><item>
+		<title>T</title><itunes:category text="Sport"><itunes:category text="Rowing"/></itunes:category><media:category>Boats</media:category></item></channel></rss>`), "", "")
+	if err != nil || !slices.Equal(doc.Items[0].Categories, []string{"Sport", "Rowing", "Boats"}) || doc.Language != "de-AT" {
+		t.Errorf("%+v, %v", doc, err)
+	}
+}
+
+// TestContentLocation is the address a document says it has, which may not leave
+// the web.
+func TestContentLocation(t *testing.T) {
+	for in, want := range map[string]string{
+		"": "https://a.example/feed", "/b/c": "https://a.example/b/c", "https://d.example/e": "https://d.example/e",
+		"javascript:x": "https://a.example/feed", "file:///etc/passwd": "https://a.example/feed",
+	} {
+		if got := baseOf("https://a.example/feed", http.Header{"Content-Location": {in}}); got != want {
+			t.Errorf("%q: %q, want %q", in, got, want)
 		}
 	}
 }

@@ -107,7 +107,7 @@ func parseJSON(body []byte, base string) (*Document, error) {
 		case "description":
 			d.Description = oneLine(string(s), maxSummary)
 		case "language":
-			d.Language = oneLine(string(s), 40)
+			d.Language = language(string(s))
 		}
 	}
 	if _, err := dec.Token(); err != nil {

@@ -4,14 +4,10 @@ import (
 	"bytes"
 	"cmp"
 	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"encoding/xml"
 	"fmt"
-	"net/http"
-	"strconv"
 	"strings"
-	"sync"
 	"time"
 	"unicode/utf8"
 )
@@ -21,7 +17,7 @@ const maxOut = 200
 
 // format writes rows as a feed of our own.
 type format struct {
-	contentType string
+	contentType []string // one header value
 	write       func(o *out) ([]byte, error)
 }
 
@@ -32,91 +28,15 @@ type out struct {
 	rows  []row
 	list  []status
 	stale bool
-	made  time.Time
+	made  time.Time // when the rows changed last
 }
 
 var (
-	jsonFeed = format{"application/feed+json; charset=utf-8", writeJSON}
-	rssFeed  = format{"application/rss+xml; charset=utf-8", writeRSS}
-	atomFeed = format{"application/atom+xml; charset=utf-8", writeAtom}
-	calendar = format{"text/calendar; charset=utf-8", writeCalendar}
+	jsonFeed = &format{[]string{"application/feed+json; charset=utf-8"}, writeJSON}
+	rssFeed  = &format{[]string{"application/rss+xml; charset=utf-8"}, writeRSS}
+	atomFeed = &format{[]string{"application/atom+xml; charset=utf-8"}, writeAtom}
+	calendar = &format{[]string{"text/calendar; charset=utf-8"}, writeCalendar}
 )
-
-// answers keeps a snapshot's answers, so that a hot address costs a look-up.
-type answers struct {
-	mu   sync.Mutex
-	made map[string]*answer
-}
-
-type answer struct {
-	body []byte
-	etag string
-}
-
-// maxAnswers bounds them: addresses carry what anybody types.
-const maxAnswers = 32
-
-// output answers with the rows that the address asks for.
-func (s *Service) output(f format) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		flt, err := parseFilter(r.URL.Query())
-		if err != nil {
-			s.look.Error(w, r, http.StatusBadRequest, "That is no filter of the feed: "+err.Error()+".", "The filters are q, source, resolution and kind.")
-			return
-		}
-		s.ready(r.Context())
-		list := s.status(s.now())
-		snap := s.shown.Load()
-		old, next, stale := age(list)
-		a, err := snap.answer(r, f, flt, list, stale)
-		if err != nil {
-			s.log.Error("writing a feed", "path", r.URL.Path, "err", err)
-			s.look.Error(w, r, http.StatusInternalServerError, "The feed could not be written.", "The machine's log says why.")
-			return
-		}
-		h := w.Header()
-		h.Set("Age", strconv.FormatInt(int64(old/time.Second), 10))
-		h.Set("Cache-Control", "no-cache")
-		if !stale && next >= time.Second {
-			// Age counts against max-age, so it is added.
-			h.Set("Cache-Control", "max-age="+strconv.FormatInt(int64((old+next)/time.Second), 10))
-		}
-		h.Set("Content-Type", f.contentType)
-		h.Set("ETag", a.etag)
-		http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(a.body))
-	}
-}
-
-func (snap *snapshot) answer(r *http.Request, f format, flt filter, list []status, stale bool) (*answer, error) {
-	var key strings.Builder
-	key.WriteString(f.contentType + "\x00" + r.Host + "\x00" + r.URL.RawQuery)
-	for _, st := range list {
-		key.WriteString("\x00" + st.Stale + "\x00" + st.Reason)
-	}
-	snap.answers.mu.Lock()
-	defer snap.answers.mu.Unlock()
-	if a, ok := snap.answers.made[key.String()]; ok {
-		return a, nil
-	}
-	scheme := "http"
-	if r.TLS != nil {
-		scheme = "https"
-	}
-	rows := flt.pick(snap.rows, 0)
-	o := &out{base: scheme + "://" + r.Host, rows: rows[:min(maxOut, len(rows))], list: list, stale: stale, made: snap.made}
-	o.self = o.base + r.URL.RequestURI()
-	body, err := f.write(o)
-	if err != nil {
-		return nil, err
-	}
-	sum := sha256.Sum256(body)
-	a := &answer{body, `"` + hex.EncodeToString(sum[:12]) + `"`}
-	if snap.answers.made == nil || len(snap.answers.made) >= maxAnswers {
-		snap.answers.made = map[string]*answer{}
-	}
-	snap.answers.made[key.String()] = a
-	return a, nil
-}
 
 const (
 	ourTitle       = "sierpi feed"

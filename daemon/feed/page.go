@@ -110,14 +110,13 @@ func (s *Service) page(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s.ready(r.Context())
-	list := s.status(s.now())
-	snap := s.shown.Load()
-	old, _, stale := age(list)
+	st := s.standing()
+	snap := st.snap
 	seen, visited := visit(w, r, snap.lastSeq)
 	rows := f.pick(snap.rows, seen)
 	d := pageData{
-		Total: len(rows), Items: snap.items, Seen: seen, Visited: visited, Filter: f, Filtered: !f.none(), Sources: list,
-		Resolutions: resolutions(snap.rows), Stale: stale, URL: r.URL, Page: f.Page, Pages: (len(rows) + rowsPerPage - 1) / rowsPerPage,
+		Total: len(rows), Items: snap.items, Seen: seen, Visited: visited, Filter: f, Filtered: !f.none(), Sources: st.list,
+		Resolutions: resolutions(snap.rows), Stale: st.stale, URL: r.URL, Page: f.Page, Pages: (len(rows) + rowsPerPage - 1) / rowsPerPage,
 	}
 	for _, row := range snap.rows {
 		if d.IsNew(row.Seq) {
@@ -132,7 +131,7 @@ func (s *Service) page(w http.ResponseWriter, r *http.Request) {
 	if d.Feeds = q.Encode(); d.Feeds != "" {
 		d.Feeds = "?" + d.Feeds
 	}
-	w.Header().Set("Age", strconv.FormatInt(int64(old/time.Second), 10))
+	w.Header()["Age"] = st.age
 	s.look.Render(w, r, web.View{Title: "Feed", Section: "/feed", Body: pageTemplate, Data: d, Styles: []string{s.assets.URL("feed.css")}})
 }
 

@@ -12,13 +12,12 @@ import (
 )
 
 // snapshot is what requests are answered from; it is made anew when a source
-// changed and never written to, but for its cache of answers.
+// changed and never written to.
 type snapshot struct {
 	rows    []row // newest first
 	items   int
 	lastSeq uint64
-	made    time.Time
-	answers answers
+	made    time.Time // when the rows changed last
 }
 
 // row is a line of the page: an episode with its releases, or any other item.
@@ -82,11 +81,14 @@ func (r *Release) key() string {
 func (s *Service) rebuild() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	snap := &snapshot{made: s.now(), lastSeq: s.seq}
+	snap := &snapshot{lastSeq: s.seq}
 	byKey := map[string]int{}
 	for _, src := range s.sources {
 		if src.rec == nil {
 			continue
+		}
+		if src.rec.Changed.After(snap.made) {
+			snap.made = src.rec.Changed
 		}
 		for i := range src.rec.Entries {
 			it := item{&src.rec.Entries[i], name(src)}
@@ -104,6 +106,9 @@ func (s *Service) rebuild() {
 			byKey[key] = len(snap.rows)
 			snap.rows = append(snap.rows, row{Title: strings.TrimSpace(r.Show + " " + r.Mark()), Mark: r.Mark(), Items: []item{it}, id: key})
 		}
+	}
+	if snap.made.IsZero() {
+		snap.made = s.now() // the clock was not set when they came
 	}
 	for i := range snap.rows {
 		r := &snap.rows[i]

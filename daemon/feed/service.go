@@ -61,6 +61,7 @@ type Service struct {
 	mu     sync.Mutex // of the sources' records
 	seq    uint64     // the last one given to an item
 	shown  atomic.Pointer[snapshot]
+	stands atomic.Pointer[standing]
 	tried  chan struct{} // closed when there is something, or nothing to wait for
 	trying int           // sources not tried yet
 }
@@ -86,6 +87,7 @@ type record struct {
 	Description string     `json:"description,omitzero"`
 	Language    string     `json:"language,omitzero"`
 	Problems    []string   `json:"problems,omitempty"`
+	Changed     time.Time  `json:"changed,omitzero"`  // when a document brought something else; zero if the clock was not set
 	Entries     []entry    `json:"entries,omitempty"` // as the publisher orders them, then older ones
 }
 
@@ -307,6 +309,7 @@ func (s *Service) refresh(ctx context.Context, src *source) {
 	}
 	s.mu.Lock()
 	src.rec, src.made, src.dirty = rec, e.Made, e.Transient
+	s.stands.Store(nil)
 	was := src.keepErr
 	src.keepErr = ""
 	if keep != nil {
@@ -334,6 +337,7 @@ func (s *Service) holdOff(src *source, err error) {
 	now := s.now()
 	rec.Poll.Failed(nil, fmt.Errorf("%w: %w", fetch.ErrBusy, err), s.pace, now)
 	src.rec, src.made = rec, now
+	s.stands.Store(nil)
 }
 
 // poll asks the publisher and returns the next record, which on failure is the old
@@ -390,7 +394,7 @@ func (s *Service) ask(ctx context.Context, src *source, rec *record) (transient 
 		sum := hex.EncodeToString(hash[:16])
 		if sum != rec.Sum {
 			s.parsing.Lock()
-			doc, err := Parse(resp.Body, resp.Header.Get("Content-Type"), resp.URL)
+			doc, err := Parse(resp.Body, resp.Header.Get("Content-Type"), baseOf(resp.URL, resp.Header))
 			s.parsing.Unlock()
 			if err != nil {
 				return fail(err)
@@ -454,7 +458,7 @@ func (s *Service) merge(rec *record, doc *Document, now time.Time) {
 			entries = append(entries, e)
 		}
 	}
-	rec.Entries = entries
+	rec.Entries, rec.Changed = entries, now.Round(0)
 	rec.Format, rec.Title, rec.Link = doc.Format, doc.Title, doc.Link
 	rec.Description, rec.Language, rec.Problems = doc.Description, doc.Language, doc.Problems
 }
@@ -551,10 +555,9 @@ func (s *Service) Health() (state, why string) {
 	if len(s.sources) == 0 {
 		return "absent", "no feed is configured: add a [[feed.source]] with name and url"
 	}
-	now := s.now()
 	var stale []string
 	failed, untried := 0, 0
-	for _, st := range s.status(now) {
+	for _, st := range s.standing().list {
 		switch {
 		case st.Never && st.Error == "":
 			untried++
@@ -598,9 +601,8 @@ type status struct {
 // staleGrace is what a refresh may take before the copy counts as stale.
 const staleGrace = 45 * time.Second
 
+// status is how all do. The caller holds s.mu.
 func (s *Service) status(now time.Time) []status {
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	out := make([]status, 0, len(s.sources))
 	for _, src := range s.sources {
 		st := status{Name: src.Name, URL: fetch.Redact(src.URL), Never: true}

@@ -30,7 +30,9 @@ func plainText(fragment string, limit int) string {
 		case html.StartTagToken, html.SelfClosingTagToken:
 			name, _ := z.TagName()
 			switch string(name) {
-			case "script", "style", "template", "iframe":
+			case "iframe":
+				z.NextIsNotRawText() // what it holds is for those who show no frames
+			case "script", "style", "template":
 				if hidden == "" && tt == html.StartTagToken {
 					hidden = string(name)
 				}

@@ -242,12 +242,24 @@ func (p *xmlParser) startRoot(base *url.URL) error {
 		}
 		return nil
 	}
+	if p.frames[0].unnamed == vocUnknown {
+		// Somebody's own address for the format: the names still mean what they say.
+		p.frames[0].unnamed = vocPlain
+		if local == "feed" {
+			p.frames[0].unnamed = vocAtom
+		}
+	}
 	if lang, ok := p.attribute("xml:lang"); ok {
-		p.out.Language = oneLine(lang, 40)
+		p.out.Language = language(lang)
 	}
 	p.started = true
 	p.depth = 1
 	return nil
+}
+
+// language is a language tag as RFC 5646 writes it: "en_US" is met too.
+func language(s string) string {
+	return strings.ReplaceAll(oneLine(s, 40), "_", "-")
 }
 
 func (p *xmlParser) top() *frame { return &p.frames[p.depth-1] }
@@ -482,6 +494,8 @@ func (p *xmlParser) enterInItem(f *frame, voc vocabulary, local string) {
 			p.collect(f, fTitle, 1)
 		case "description":
 			p.collect(f, fSummary, 1)
+		case "category":
+			p.collect(f, fCategory, 1)
 		}
 		return
 	case vocXHTML:
@@ -545,6 +559,7 @@ func (p *xmlParser) enterInItem(f *frame, voc vocabulary, local string) {
 			p.category(term)
 		} else if text, ok := p.attribute("text"); ok {
 			p.category(text)
+			f.place = inItem // iTunes puts the narrower ones inside
 		} else {
 			p.collect(f, fCategory, 1)
 		}
@@ -779,7 +794,7 @@ func (p *xmlParser) channelText(to field, f *frame) bool {
 		d.Description = p.shown(maxSummary)
 		return d.Description != ""
 	case fLanguage:
-		d.Language = oneLine(p.raw(), 40)
+		d.Language = language(p.raw())
 	case fUpdated:
 		if t, ok := parseDate(p.raw()); ok {
 			d.Updated = t

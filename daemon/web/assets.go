@@ -113,7 +113,7 @@ func (a *Assets) Route(look *Look) Route {
 			h.Set("Cache-Control", "public, max-age=31536000, immutable")
 		}
 		data, tag := f.data, f.hash
-		if f.gzip != nil && acceptsGzip(r) {
+		if f.gzip != nil && AcceptsGzip(r) {
 			h.Set("Content-Encoding", "gzip")
 			data, tag = f.gzip, f.hash+"-gz"
 		}
@@ -132,7 +132,8 @@ func (a *Assets) Route(look *Look) Route {
 	})}
 }
 
-func acceptsGzip(r *http.Request) bool {
+// AcceptsGzip tells whether the client takes gzip (RFC 9110 section 12.5.3).
+func AcceptsGzip(r *http.Request) bool {
 	for part := range strings.SplitSeq(r.Header.Get("Accept-Encoding"), ",") {
 		name, q, _ := strings.Cut(strings.TrimSpace(part), ";")
 		if strings.TrimSpace(name) == "gzip" {

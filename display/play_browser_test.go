@@ -159,9 +159,17 @@ func TestPlayShots(t *testing.T) {
 				open(t, ctx, house.base+"/"+name)
 				await(t, ctx, "globalThis.sierpi?.canvas.painted > 0")
 				if name == "snake" {
-					eval[any](t, ctx, `document.getElementById("start").click()`)
+					on, off := true, false
+					house.boards.LookAtGame(false, &on)
+					await(t, ctx, "sierpi.state.score >= 6")
+					if scheme == "light" {
+						house.boards.LookAtGame(false, &off)
+						await(t, ctx, "sierpi.state.over")
+						eval[any](t, ctx, "new Promise((r) => setTimeout(r, 2500))")
+					}
+				} else {
+					eval[any](t, ctx, "new Promise((r) => setTimeout(r, 4000))")
 				}
-				eval[any](t, ctx, "new Promise((r) => setTimeout(r, 4000))")
 				for _, full := range []string{"", "-full"} {
 					take := chromedp.CaptureScreenshot()
 					if full != "" {

@@ -11,7 +11,7 @@ PI_IMAGE  := $(IMAGES)/sierpi-headless-debian-arm64-pi.img
 PC_IMAGE  := $(IMAGES)/sierpi-headless-debian-amd64-pc.img
 ARGS      :=
 
-.PHONY: help run build test bench pictures soak image packages vm acceptance clean
+.PHONY: help run build test bench pictures contact-sheet soak image packages vm acceptance clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -33,6 +33,9 @@ bench: ## the comparisons, each beside its peer, into docs/benchmarks.md
 
 pictures: ## the pictures of docs/, from the real daemon in a real browser
 	SIERPI_PICTURES=$(CURDIR)/docs/pictures go test -count=1 -tags long ./cmd/sierpi -run TestPictures
+
+contact-sheet: ## every scene, by night and by day, at 16:9 and 5:3, into docs/pictures
+	SIERPI_SHEET=$(CURDIR)/docs/pictures go test -count=1 ./display -run TestContactSheet
 
 soak: ## twenty minutes of the wall in Chromium, a line a minute
 	SIERPI_SOAK=20m go test -count=1 -tags long -timeout 30m -v ./cmd/sierpi -run TestSoak

@@ -74,7 +74,7 @@ type BoardOptions struct {
 	Stage     *Stage       // nil: there is no wall to play on
 
 	// For tests; zero values are what the constants say.
-	Linger, Idle time.Duration
+	Linger, Idle, WallLinger time.Duration
 }
 
 // Boards are the private universes of visitors. Each belongs to one WebSocket,
@@ -127,6 +127,9 @@ func NewBoards(o BoardOptions) *Boards {
 	}
 	if o.Idle == 0 {
 		o.Idle = idleAfter
+	}
+	if o.WallLinger == 0 {
+		o.WallLinger = wallLinger
 	}
 	return &Boards{opt: o, boards: make(map[string]*board)}
 }

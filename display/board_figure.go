@@ -91,6 +91,12 @@ func (f *figureBoard) hear(m request) (any, later, error) {
 		if err != nil {
 			return nil, nil, &userError{"These settings are not possible: " + err.Error() + ".", "Choose from what the page offers."}
 		}
+	case "anew":
+		s := f.settings
+		f.triangle.Scene = nil
+		if err := f.set(s); err != nil {
+			return nil, nil, fmt.Errorf("beginning the scene anew: %w", err)
+		}
 	case "play":
 		f.still = false
 	case "pause":

@@ -36,13 +36,21 @@ func mix(a, b wire.RGB, t float64) (c wire.RGB) {
 	return c
 }
 
-func toLinear(v uint8) float64 {
-	s := float64(v) / 255
-	if s <= 0.04045 {
-		return s / 12.92
+func toLinear(v uint8) float64 { return linear[v] }
+
+// linear is the light of each value of sRGB, 0 to 1. A table, because every fade asks
+// for hundreds of them in every frame.
+var linear = func() (t [256]float64) {
+	for i := range t {
+		s := float64(i) / 255
+		if s <= 0.04045 {
+			t[i] = s / 12.92
+		} else {
+			t[i] = math.Pow((s+0.055)/1.055, 2.4)
+		}
 	}
-	return math.Pow((s+0.055)/1.055, 2.4)
-}
+	return t
+}()
 
 func toSRGB(l float64) uint8 {
 	s := 12.92 * l

@@ -2,6 +2,7 @@ package display
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -19,16 +20,31 @@ import (
 type wallPlayer struct {
 	player
 	stage *Stage
+	id    string
+
+	// Guarded by Boards.mu.
+	holder int                     // how many connections have held it
+	cancel context.CancelCauseFunc // ends the one that does; nil while it lingers
+	drop   *time.Timer             // ends the lingering
+	leaves bool                    // the player said so
 }
 
-// wallIdle is how long the wall waits for a player who does nothing.
-const wallIdle = time.Minute
+const (
+	// wallIdle is how long the wall waits for a player who does nothing.
+	wallIdle = time.Minute
+	// wallLinger is how long it waits for one whose connection is gone: a phone
+	// that changes from one network to the other must not lose its game.
+	wallLinger = 12 * time.Second
+)
 
 // ServeControl is the WebSocket of who plays snake on the wall: one at a time, and
-// the wall shows the game while the connection lasts. Up go text messages
-// {"type":"start"}, {"type":"turn","direction":...}, {"type":"pause"} and
-// {"type":"name","name":...}; down come {"type":"state","state":{...}} and answers,
-// as with ServeBoard.
+// the wall shows the game while the connection lasts, and a few seconds more.
+//
+// Query: board, the id of a game left a moment ago, to go on with it. Up go text messages
+// {"type":"start"}, {"type":"turn","direction":...}, {"type":"pause"},
+// {"type":"hidden","hidden":BOOL}, which holds the game, {"type":"name","name":...} and
+// {"type":"leave"}; down come {"type":"board","id":ID,"kept":BOOL} first,
+// {"type":"state","state":{...}} and answers, as with ServeBoard.
 func (bs *Boards) ServeControl(w http.ResponseWriter, r *http.Request) {
 	conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{CompressionMode: websocket.CompressionDisabled})
 	if err != nil {
@@ -37,24 +53,32 @@ func (bs *Boards) ServeControl(w http.ResponseWriter, r *http.Request) {
 	}
 	defer conn.CloseNow()
 	conn.SetReadLimit(readLimit)
-	p, err := bs.takeWall()
+	ctx, cancel := context.WithCancelCause(context.WithoutCancel(r.Context()))
+	defer cancel(nil)
+	p, holder, err := bs.takeWall(r.URL.Query().Get("board"), cancel)
 	if err != nil {
 		conn.Close(closeBusy, err.Error())
 		return
 	}
-	defer bs.leaveWall(p)
-	ctx, cancel := context.WithCancelCause(context.WithoutCancel(r.Context()))
-	defer cancel(nil)
+	defer bs.leaveWall(p, holder)
 	out := make(chan []byte, 16)
+	hello, err := json.Marshal(map[string]any{"type": "board", "id": p.id, "kept": holder > 1})
+	if err != nil {
+		return // it is of our own types
+	}
+	out <- hello
 	heard := make(chan struct{}, 1)
 	read := make(chan struct{})
 	go func() {
 		defer close(read)
-		cancel(p.read(ctx, conn, out, heard))
+		cancel(p.read(ctx, conn, out, heard, func() { bs.endWall(p) }))
 	}()
 	err = p.write(ctx, r.Context().Done(), conn, out, heard)
 	switch {
+	case errors.Is(err, errTakenOver):
+		conn.Close(closeTakenOver, "the game is held by another page")
 	case errors.Is(err, errIdle):
+		bs.endWall(p)
 		conn.Close(closeIdle, "the wall waited long enough")
 	case errors.Is(err, errStopping):
 		conn.Close(websocket.StatusGoingAway, "the daemon is stopping")
@@ -65,31 +89,72 @@ func (bs *Boards) ServeControl(w http.ResponseWriter, r *http.Request) {
 	<-read
 }
 
-func (bs *Boards) takeWall() (*wallPlayer, error) {
+// takeWall finds the game of that id again, or begins one.
+func (bs *Boards) takeWall(id string, cancel context.CancelCauseFunc) (p *wallPlayer, holder int, err error) {
 	bs.mu.Lock()
 	defer bs.mu.Unlock()
 	if bs.opt.Stage == nil {
-		return nil, errors.New("there is no wall to play on")
+		return nil, 0, errors.New("there is no wall to play on")
 	}
-	if bs.wall != nil {
-		return nil, errors.New("somebody else plays on the wall; wait until the game is over")
+	if p := bs.wall; p != nil {
+		// The id is as good as a key: 128 bits of chance.
+		if id != p.id {
+			return nil, 0, errors.New("somebody else plays on the wall; wait until the game is over")
+		}
+		if p.cancel != nil {
+			p.cancel(errTakenOver)
+		}
+		if p.drop != nil {
+			p.drop.Stop()
+		}
+		p.holder++
+		p.cancel, p.drop = cancel, nil
+		return p, p.holder, nil
 	}
 	sp, err := bs.opt.Stage.playSnake()
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
-	bs.wall = &wallPlayer{player: player{serpent: sp, scores: bs.opt.Scores}, stage: bs.opt.Stage}
-	return bs.wall, nil
+	bs.wall = &wallPlayer{player: player{serpent: sp, scores: bs.opt.Scores}, stage: bs.opt.Stage, id: rand.Text(), holder: 1, cancel: cancel}
+	return bs.wall, 1, nil
 }
 
-func (bs *Boards) leaveWall(p *wallPlayer) {
+// leaveWall is when the player's connection has ended: the game is held for a while.
+func (bs *Boards) leaveWall(p *wallPlayer, holder int) {
 	bs.mu.Lock()
 	defer bs.mu.Unlock()
+	if bs.wall != p || p.holder != holder {
+		return
+	}
+	p.cancel = nil
+	if p.leaves {
+		bs.freeWall(p)
+		return
+	}
+	p.stage.hold(p.serpent)
+	p.drop = time.AfterFunc(bs.opt.WallLinger, func() {
+		bs.mu.Lock()
+		defer bs.mu.Unlock()
+		if bs.wall == p && p.cancel == nil {
+			bs.freeWall(p)
+		}
+	})
+}
+
+// endWall ends the game of a player who will not be waited for.
+func (bs *Boards) endWall(p *wallPlayer) {
+	bs.mu.Lock()
+	defer bs.mu.Unlock()
+	p.leaves = true
+}
+
+// freeWall gives the wall back to its scenes. bs.mu is held.
+func (bs *Boards) freeWall(p *wallPlayer) {
 	bs.wall = nil
 	p.stage.release(p.serpent)
 }
 
-func (p *wallPlayer) read(ctx context.Context, conn *websocket.Conn, out chan<- []byte, heard chan<- struct{}) error {
+func (p *wallPlayer) read(ctx context.Context, conn *websocket.Conn, out chan<- []byte, heard chan<- struct{}, end func()) error {
 	limiter := rate.NewLimiter(30, 60)
 	answer := func(v any) {
 		data, err := json.Marshal(v)
@@ -111,6 +176,10 @@ func (p *wallPlayer) read(ctx context.Context, conn *websocket.Conn, out chan<- 
 			return errors.New("the player sends too many messages, or not text")
 		}
 		v, err := p.take(ctx, data)
+		if errors.Is(err, errLeaves) {
+			end()
+			return err
+		}
 		var user *userError
 		switch {
 		case errors.As(err, &user):
@@ -132,6 +201,14 @@ func (p *wallPlayer) take(ctx context.Context, data []byte) (any, error) {
 	var m request
 	if err := json.Unmarshal(data, &m); err != nil {
 		return nil, err
+	}
+	switch {
+	case m.Type == "leave":
+		return nil, errLeaves
+	case m.Type == "hidden" && !m.Hidden:
+		return nil, nil
+	case m.Type == "hidden":
+		m.Type = "pause" // a phone in a pocket
 	}
 	p.stage.mu.Lock()
 	v, later, err := p.hear(m)
@@ -194,6 +271,8 @@ func (p *wallPlayer) write(ctx context.Context, stopping <-chan struct{}, conn *
 	}
 }
 
+var errLeaves = errors.New("the player leaves")
+
 // playSnake shows a game for one player, outside the rotation.
 func (s *Stage) playSnake() (*serpent, error) {
 	s.mu.Lock()
@@ -207,6 +286,13 @@ func (s *Stage) playSnake() (*serpent, error) {
 	sp.auto, sp.playing = false, false
 	s.director.invite("snake", sp)
 	return sp, nil
+}
+
+// hold stops the game while its player is away.
+func (s *Stage) hold(sp *serpent) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	sp.playing = false
 }
 
 // release goes on with the rotation when the player has left.

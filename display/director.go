@@ -143,7 +143,7 @@ func (d *director) draw(f *wire.Frame) {
 	}
 	if light := d.light(); light < 1 {
 		for i, c := range f.Palette {
-			f.Palette[i] = mix(night, c, light)
+			f.Palette[i] = mix(d.setting.ground(), c, light)
 		}
 	}
 }

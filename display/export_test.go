@@ -17,3 +17,51 @@ func (s *Stage) Throttle() {
 		sc.window = 1
 	}
 }
+
+// Game is how a game of snake stands.
+type Game struct {
+	Heading, State string
+	Score, Live    int // points; cells of the afterlife
+	Playing        bool
+}
+
+// LookAtGame looks at the game of the first board of snake, or the wall's, under its
+// lock; auto, if not nil, makes it play by itself or not.
+func (bs *Boards) LookAtGame(wall bool, auto *bool) (g Game, ok bool) {
+	bs.mu.Lock()
+	defer bs.mu.Unlock()
+	look := func(sp *serpent) {
+		if auto != nil {
+			sp.auto, sp.playing = *auto, true
+		}
+		g = Game{sp.game.Heading().String(), sp.game.State().String(), sp.game.Score(), sp.torus.Population(), sp.playing}
+	}
+	if wall {
+		if bs.wall == nil {
+			return g, false
+		}
+		s := bs.wall.stage
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		look(bs.wall.serpent)
+		return g, true
+	}
+	for _, b := range bs.boards {
+		if s, is := b.toy.(*snakeBoard); is {
+			b.mu.Lock()
+			look(s.serpent)
+			b.nudgeHolder()
+			b.mu.Unlock()
+			return g, true
+		}
+	}
+	return g, false
+}
+
+// nudgeHolder makes the board look whether it moves.
+func (b *board) nudgeHolder() {
+	b.dirty = true
+	if b.holder != nil {
+		b.holder.nudge()
+	}
+}

@@ -1,6 +1,7 @@
 package display
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/sierpi/sierpi/display/wire"
@@ -62,11 +63,14 @@ func (c *flashCounter) take(f *wire.Frame) {
 // is: every cell on and off at every rate.
 func TestPhosphorCannotFlash(t *testing.T) {
 	for _, fps := range []int{10, 25, 30, 60} {
-		for name, colours := range map[string][]wire.RGB{"embers": embers(), "aurora": aurora()} {
-			steps := map[string]int{"embers": 30, "aurora": 15}[name]
+		for name, colours := range map[string][]wire.RGB{"embers": embers(), "aurora": aurora(), "prism": prism(), "ember ink": emberInk(), "aurora ink": auroraInk(), "prism ink": prismInk()} {
+			steps, cooling := 30, 75.0
+			if strings.HasPrefix(name, "prism") {
+				steps, cooling = lineHeats, lineHeats
+			}
 			for period := 2; period <= fps; period++ {
 				for on := 1; on < period; on++ {
-					p := newPhosphor(1, 1, fps, steps, colours, 75)
+					p := newPhosphor(1, 1, fps, steps, colours, cooling)
 					c := flashCounter{fps: fps}
 					f := &wire.Frame{Width: 1, Height: 1, Cells: make([]uint8, 1)}
 					for n := range 3 * fps {

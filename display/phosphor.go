@@ -1,6 +1,10 @@
 package display
 
-import "github.com/sierpi/sierpi/display/wire"
+import (
+	"math"
+
+	"github.com/sierpi/sierpi/display/wire"
+)
 
 // A phosphor turns a one-bit universe into light that comes at once and goes
 // slowly. A cell's value is its heat, 0 to 127, plus 128 while it lives: a live
@@ -22,6 +26,8 @@ type phosphor struct {
 	aged   uint32
 	width  int
 	colour []wire.RGB // of each heat
+
+	rate, cooling float64 // steps of ageing and, at most, heats lost in a second
 }
 
 const (
@@ -35,18 +41,25 @@ const (
 // with more the finest step of cooling would be too large a change of
 // light), the colours of heat 0 to 127 and how many heats a second a dead cell loses at most.
 func newPhosphor(width, height, fps, steps int, colours []wire.RGB, cooling float64) *phosphor {
-	p := &phosphor{cells: make([]uint8, width*height), width: width, table: make([]uint8, 256), colour: colours}
+	p := &phosphor{cells: make([]uint8, width*height), width: width, table: make([]uint8, 256), cooling: cooling}
 	p.every = (fps + steps - 1) / steps
-	rate := float64(fps) / float64(p.every)
+	p.rate = float64(fps) / float64(p.every)
+	p.setColours(colours)
+	return p
+}
+
+// setColours gives each heat its colour, and makes the cooling as slow as these ask for. It is
+// called before the first frame.
+func (p *phosphor) setColours(colours []wire.RGB) {
+	p.colour = colours
 	for heat := range maxHeat + 1 {
 		up := heat + 1
 		if heat < freshHeat {
-			up = min(freshHeat, heat+max(1, int(freshHeat*8/rate)))
+			up = min(freshHeat, heat+max(1, int(freshHeat*8/p.rate)))
 		}
 		p.table[alive|heat] = uint8(alive | min(maxHeat, up))
-		p.table[heat] = uint8(cooled(colours, heat, rate, cooling))
+		p.table[heat] = uint8(cooled(colours, heat, p.rate, p.cooling))
 	}
-	return p
 }
 
 // cooled is the lowest heat that is not a tenth of the light in a third of a second
@@ -58,7 +71,7 @@ func cooled(colours []wire.RGB, heat int, rate, cooling float64) int {
 	// A little less than a tenth, for rounding in eight bits.
 	most := 0.095 / (rate/3 + 1)
 	down := heat - 1
-	for down > 0 && float64(heat-down+1) <= cooling/rate && luminance(colours[heat])-luminance(colours[down-1]) <= most {
+	for down > 0 && float64(heat-down+1) <= cooling/rate && math.Abs(luminance(colours[heat])-luminance(colours[down-1])) <= most {
 		down--
 	}
 	return down

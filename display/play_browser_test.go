@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -33,8 +34,12 @@ type memoryScores struct {
 func (m *memoryScores) Add(_ context.Context, s display.Score) (int, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.list = append(m.list, page.Score{Name: s.Name, Points: s.Points, At: s.At})
-	return len(m.list), nil
+	rank := 0
+	for rank < len(m.list) && m.list[rank].Points >= s.Points {
+		rank++
+	}
+	m.list = slices.Insert(m.list, rank, page.Score{Name: s.Name, Points: s.Points, At: s.At})
+	return rank + 1, nil
 }
 
 func (m *memoryScores) best(context.Context) ([]page.Score, error) {
@@ -91,6 +96,7 @@ func newPlayHouse(t testing.TB, role web.Role, o display.BoardOptions) *playHous
 		t.Fatal(err)
 	}
 	routes = append(append(routes, look.Routes()...),
+		web.Route{Method: "GET", Pattern: "/kiosk", Handler: page.Kiosk()},
 		web.Route{Method: "GET", Pattern: page.StaticPrefix, Handler: page.Static()},
 		web.Route{Method: "GET", Pattern: page.ScreenPath, Streams: true, Handler: http.HandlerFunc(house.stage.ServeScreen)})
 	handler, err := web.NewRouter(routes, web.RouterOptions{Look: look, Hosts: web.NewHosts("wall"), Identities: []web.Identity{everybody(role)}, Log: log})
@@ -153,9 +159,17 @@ func TestPlayShots(t *testing.T) {
 				open(t, ctx, house.base+"/"+name)
 				await(t, ctx, "globalThis.sierpi?.canvas.painted > 0")
 				if name == "snake" {
-					eval[any](t, ctx, `document.getElementById("start").click()`)
+					on, off := true, false
+					house.boards.LookAtGame(false, &on)
+					await(t, ctx, "sierpi.state.score >= 6")
+					if scheme == "light" {
+						house.boards.LookAtGame(false, &off)
+						await(t, ctx, "sierpi.state.over")
+						eval[any](t, ctx, "new Promise((r) => setTimeout(r, 2500))")
+					}
+				} else {
+					eval[any](t, ctx, "new Promise((r) => setTimeout(r, 4000))")
 				}
-				eval[any](t, ctx, "new Promise((r) => setTimeout(r, 4000))")
 				for _, full := range []string{"", "-full"} {
 					take := chromedp.CaptureScreenshot()
 					if full != "" {

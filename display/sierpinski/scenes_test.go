@@ -17,7 +17,7 @@ import (
 	"testing"
 )
 
-var update = flag.Bool("update", false, "write the golden pictures and the contact sheet anew")
+var update = flag.Bool("update", false, "write the golden pictures anew")
 
 func frame(s Scene, w, h int) []uint8 {
 	b := make([]uint8, w*h)
@@ -556,50 +556,6 @@ func TestGoldenPictures(t *testing.T) {
 			}
 		}
 	}
-}
-
-// TestContactSheet writes all scenes on one sheet to look at, with -update.
-func TestContactSheet(t *testing.T) {
-	if !*update {
-		return
-	}
-	const h, gap = 135, 6
-	widths := []int{240, 225, 240, 225} // 16:9 and 5:3, night and day
-	rows := 0
-	for _, m := range moments {
-		rows += len(m)
-	}
-	sheet := image.NewRGBA(image.Rect(0, 0, gap+240+gap+225+gap+240+gap+225+gap, gap+rows*(h+gap)))
-	for i := range sheet.Pix {
-		sheet.Pix[i] = 0x80
-	}
-	y := gap
-	for _, info := range Scenes() {
-		for _, ticks := range moments[info.Name] {
-			x := gap
-			for i, w := range widths {
-				// Drawn at twice the size and brought down, as a screen's distance does.
-				s := make1(t, 2*w, 2*h, Settings{Scene: info.Name, Day: i >= 2})
-				for range ticks {
-					s.Step()
-				}
-				im := paletted(s, 2*w, 2*h)
-				for py := range h {
-					for px := range w {
-						var sum [3]int
-						for k := range 4 {
-							r, g, b, _ := im.At(2*px+k&1, 2*py+k>>1).RGBA()
-							sum[0], sum[1], sum[2] = sum[0]+int(r>>8), sum[1]+int(g>>8), sum[2]+int(b>>8)
-						}
-						sheet.SetRGBA(x+px, y+py, color.RGBA{uint8(sum[0] / 4), uint8(sum[1] / 4), uint8(sum[2] / 4), 255})
-					}
-				}
-				x += w + gap
-			}
-			y += h + gap
-		}
-	}
-	writePNG(t, filepath.Join("testdata", "contact-sheet.png"), sheet)
 }
 
 func BenchmarkDraw(b *testing.B) {

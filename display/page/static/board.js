@@ -49,7 +49,7 @@ export class BoardLink {
 
   /**
    * @param {string} path of the WebSocket
-   * @param {Record<string, string>} query
+   * @param {Record<string, string>} query with a kind, by which a reload finds its board again
    * @param {Listener} listener
    */
   constructor(path, query, listener) {
@@ -84,6 +84,7 @@ export class BoardLink {
     this.#closed = true;
     clearTimeout(this.#timer);
     this.#socket?.close();
+    this.#socket = null; // what it still brings is not heard
   }
 
   #connect() {
@@ -93,7 +94,7 @@ export class BoardLink {
     const token = new URLSearchParams(location.search).get("token");
     if (token) url.searchParams.set("token", token);
     try {
-      const id = this.#query.kind && sessionStorage.getItem(this.#key());
+      const id = sessionStorage.getItem(this.#key());
       if (id) url.searchParams.set("board", id);
     } catch {
       // Without storage a reload is a new board.
@@ -111,7 +112,9 @@ export class BoardLink {
       if (typeof event.data === "string") {
         const message = JSON.parse(event.data);
         this.#pause = FIRST_PAUSE;
-        turn = turn.then(() => this.#hear(message));
+        turn = turn.then(() => {
+          if (this.#socket === socket) this.#hear(message);
+        });
         return;
       }
       turn = turn.then(async () => {
@@ -131,7 +134,7 @@ export class BoardLink {
       this.#socket = null;
       if (event.code === TAKEN_OVER) return this.#stop("This board is open in another page.");
       if (event.code === IDLE) return this.#stop("Nothing happened for a long time.");
-      if (event.code === BUSY) return this.#stop(event.reason);
+      if (event.code === BUSY) return this.#stop(event.reason[0].toUpperCase() + event.reason.slice(1) + ".");
       if (this.#closed) return;
       this.#listener.away("sierpi does not answer, and is asked again.", false);
       this.#timer = setTimeout(() => this.#connect(), this.#pause * (0.75 + Math.random() / 2));
@@ -158,7 +161,6 @@ export class BoardLink {
         this.#listener.open?.(message.kept);
         break;
       case "state":
-        if (!this.#query.kind) this.#listener.away("", false);
         this.#listener.state(message.state);
         break;
       case "error":

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -68,22 +69,36 @@ func configHealth(notice string) func(context.Context) (State, string) {
 	}
 }
 
+// stageHealth asks the machine's own screens. What visitors' screens say of themselves is not
+// believed, and a screen that is off on purpose is well.
 func stageHealth(stage *display.Stage) func(context.Context) (State, string) {
 	return func(context.Context) (State, string) {
-		attached := 0
-		for _, s := range stage.Status().Screens {
-			switch s.State {
-			case display.Gone:
-			case display.Frozen, display.Wrong, display.Blank:
-				return Stale, fmt.Sprintf("a screen is %s", s.State)
-			default:
-				attached++
+		status := stage.Status()
+		var well, ill []string
+		for _, w := range status.Wall() {
+			word := fmt.Sprintf("%s is %s", w.Name, w.State)
+			if w.State.Healthy(true) {
+				well = append(well, word)
+			} else {
+				ill = append(ill, word)
 			}
 		}
-		if attached == 0 {
+		if len(ill) > 0 {
+			return Stale, strings.Join(ill, ", ")
+		}
+		visitors := 0
+		for _, s := range status.Screens {
+			if !s.Kiosk && s.State != display.Gone {
+				visitors++
+			}
+		}
+		if visitors > 0 {
+			well = append(well, fmt.Sprintf("%d visiting screen(s)", visitors))
+		}
+		if len(well) == 0 {
 			return Absent, "no screen is attached"
 		}
-		return OK, fmt.Sprintf("%d screen(s)", attached)
+		return OK, strings.Join(well, ", ")
 	}
 }
 
@@ -121,14 +136,43 @@ func healthFigures(h *Health) metrics.Source {
 // stageFigures emits what the stage counts.
 func stageFigures(stage *display.Stage) metrics.Source {
 	return func(_ context.Context, emit metrics.Emit) {
-		screens := map[display.State]int{}
-		for _, s := range stage.Status().Screens {
-			screens[s.State]++
+		status := stage.Status()
+		wall, visiting := map[display.State]int{}, map[display.State]int{}
+		for _, w := range status.Wall() {
+			wall[w.State]++
+			emit(metrics.DisplayRate, w.Rate, w.Name)
+			emit(metrics.DisplayHashTime, w.Hash/1000, w.Name)
 		}
-		for state, n := range screens {
-			emit(metrics.DisplayScreens, float64(n), string(state))
+		for _, s := range status.Screens {
+			if !s.Kiosk {
+				visiting[s.State]++
+			}
 		}
+		// The zeros too: an alert must see that a state is over.
+		for _, state := range display.States {
+			emit(metrics.DisplayScreens, float64(wall[state]), "wall", string(state))
+			emit(metrics.DisplayScreens, float64(visiting[state]), "visitor", string(state))
+		}
+		for _, o := range status.Outputs {
+			emit(metrics.DisplayOutputAsked, number(o.On), o.Name)
+			if o.ReadBack != nil {
+				emit(metrics.DisplayOutputOn, number(*o.ReadBack), o.Name)
+			}
+		}
+		emit(metrics.DisplayFrames, float64(status.Frame))
+		emit(metrics.DisplayBytes, float64(status.Total.Bytes))
+		emit(metrics.DisplayDropped, float64(status.Total.Skipped))
+		emit(metrics.DisplayBrightness, status.Bright)
+		emit(metrics.DisplayPace, float64(status.Economy.Pace))
+		emit(metrics.DisplayCoarse, float64(status.Economy.Coarse))
 	}
+}
+
+func number(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
 }
 
 // stateFigures emits how full the file system of the state folder is.

@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strconv"
 	"testing"
 	"time"
 
@@ -86,6 +87,7 @@ func mux(s *display.Stage) http.Handler {
 	m.HandleFunc("GET "+page.ScreenPath, s.ServeScreen)
 	m.HandleFunc("GET "+page.PicturePath, s.ServePicture)
 	m.HandleFunc("GET /display/cells", s.ServeCells)
+	m.HandleFunc(display.OutputsPath, s.ServeOutputs)
 	return m
 }
 
@@ -117,19 +119,25 @@ type painted struct {
 
 // readCanvas waits for the frame number to pass `after`, reads the canvas and, in the same
 // breath, asks the daemon for that frame: it keeps the last few only.
-const readCanvas = `(async (after) => {
+const readCanvas = `(async (after, view) => {
 	const s = () => globalThis.sierpi && sierpi.screen;
 	while (!s() || s().painted <= after || !s().read()) await new Promise((r) => setTimeout(r, 20));
 	const base64 = (bytes) => { let t = ""; for (let i = 0; i < bytes.length; i += 8192) t += String.fromCharCode(...bytes.subarray(i, i + 8192)); return btoa(t); };
 	const number = s().painted, px = s().read(), rung = s().rung;
-	const answer = await fetch("/display/cells?n=" + number);
+	const answer = await fetch("/display/cells?n=" + number + view);
 	return { number, rung, pixels: base64(new Uint8Array(px.buffer)), status: answer.status, cells: base64(new Uint8Array(await answer.arrayBuffer())) };
 })`
 
 // compareCanvas reads the canvas once and fails unless every cell is the daemon's.
 func compareCanvas(t *testing.T, ctx context.Context, after string) painted {
 	t.Helper()
-	p, err := chromedp.Run(ctx, chromedp.Evaluate[painted](readCanvas+"("+after+")", chromedp.EvalAwaitPromise))
+	return compareCanvasOf(t, ctx, after, "")
+}
+
+// compareCanvasOf does so with a page that shows a part: view is the query that names it.
+func compareCanvasOf(t *testing.T, ctx context.Context, after, view string) painted {
+	t.Helper()
+	p, err := chromedp.Run(ctx, chromedp.Evaluate[painted](readCanvas+"("+after+","+strconv.Quote(view)+")", chromedp.EvalAwaitPromise))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,32 +15,58 @@ import (
 // director shows the scenes in rotation. Its time is counted in frames, so that a wall
 // nobody looks at does not run through its scenes.
 type director struct {
-	names   []string
-	setting Setting
-	dwell   int // frames a scene stays, its fades included; 0: for ever
-	fade    int // frames to the dark, and again as many from it
-	log     *slog.Logger
-	random  *rand.Rand
-	scene   Scene
-	at      int // index of the scene in names
-	frame   int // since the scene began
+	programmes []programme // the usual one first
+	showing    int         // index of the programme
+	setting    Setting
+	universe   *soup // the life scene: it is one universe, and goes on where it was
+	hold       bool  // the scene stays
+	seen       func(Settled)
+
+	names  []string // of the programme
+	dwell  int      // frames a scene stays, its fades included; 0: for ever
+	fade   int      // frames to the dark, and again as many from it
+	log    *slog.Logger
+	random *rand.Rand
+	scene  Scene
+	at     int // index of the scene in names
+	frame  int // since the scene began
+
+	bright float64 // 0 to 1
+	wanted float64 // what bright goes to, within a few seconds
 
 	guest  string // name of a scene outside the rotation, which stays until it is dismissed
 	leaves bool   // the guest stays no longer than any scene
 }
 
+// programme is a rotation of scenes.
+type programme struct {
+	names []string
+	dwell int
+}
+
 func newDirector(o Options) (*director, error) {
+	frames := func(d time.Duration) int { return int(d * time.Duration(o.FramesPerSecond) / time.Second) }
 	d := &director{
-		names: o.Scenes, log: o.Logger,
+		log: o.Logger, seen: o.Settled, bright: 1, wanted: 1,
 		setting: Setting{Width: o.Width, Height: o.Height, FramesPerSecond: o.FramesPerSecond, Sharp: o.Sharp, Figures: o.Figures},
 		random:  rand.New(rand.NewPCG(o.Seed, 0)),
-		dwell:   int(o.Dwell * time.Duration(o.FramesPerSecond) / time.Second),
-		fade:    int(o.Fade * time.Duration(o.FramesPerSecond) / time.Second / 2),
+		fade:    frames(o.Fade / 2),
+	}
+	d.programmes = []programme{{o.Scenes, frames(o.Dwell)}}
+	for _, p := range o.Hours.Programmes {
+		dwell := p.Dwell
+		if dwell == 0 {
+			dwell = o.Dwell
+		}
+		d.programmes = append(d.programmes, programme{p.Scenes, frames(dwell)})
 	}
 	// All of them once, so that a wrong name is an error now and not in an hour.
-	for i := len(d.names) - 1; i >= 0; i-- {
-		if err := d.begin(i); err != nil {
-			return nil, err
+	for i := len(d.programmes) - 1; i >= 0; i-- {
+		d.names, d.dwell, d.showing = d.programmes[i].names, d.programmes[i].dwell, i
+		for k := len(d.names) - 1; k >= 0; k-- {
+			if err := d.begin(k); err != nil {
+				return nil, err
+			}
 		}
 	}
 	return d, nil
@@ -48,12 +74,85 @@ func newDirector(o Options) (*director, error) {
 
 func (d *director) begin(i int) error {
 	d.setting.Seed = d.random.Uint64()
-	scene, err := NewScene(d.names[i], d.setting)
+	scene, err := d.make(d.names[i])
 	if err != nil {
 		return fmt.Errorf("display: %w", err)
 	}
 	d.scene, d.at, d.frame = scene, i, 0
 	return nil
+}
+
+// make makes a scene; there is one universe of Life, whenever it is shown.
+func (d *director) make(name string) (Scene, error) {
+	if name == "life" && d.universe != nil {
+		return d.universe, nil
+	}
+	scene, err := NewScene(name, d.setting)
+	if u, ok := scene.(*soup); ok && err == nil {
+		d.universe, u.settled = u, d.seen
+	}
+	return scene, err
+}
+
+// setProgramme changes to a programme of the timetable; -1 is the usual one. What is on
+// makes way only if the new programme does not have it.
+func (d *director) setProgramme(i int) {
+	if i+1 == d.showing {
+		return
+	}
+	on := d.names[d.at]
+	d.showing = i + 1
+	p := d.programmes[d.showing]
+	d.names, d.dwell = p.names, p.dwell
+	if at := slices.Index(d.names, on); at >= 0 {
+		d.at = at
+		return
+	}
+	d.at = len(d.names) - 1 // so that the first is next
+	if d.guest == "" {
+		d.skip()
+	}
+}
+
+// setBrightness dims, or lights up again, within a few seconds.
+func (d *director) setBrightness(b float64) { d.wanted = b }
+
+// light0 takes the wanted brightness at once: nobody has seen another.
+func (d *director) light0() { d.bright = d.wanted }
+
+// dimSeconds is how long the way from dark to bright would take.
+const dimSeconds = 8
+
+// show puts a scene on, out of the rotation's order if it is part of it, else as a guest.
+func (d *director) show(name string) error {
+	if at := slices.Index(d.names, name); at >= 0 {
+		d.at = (at + len(d.names) - 1) % len(d.names)
+		d.skip()
+		return nil
+	}
+	d.setting.Seed = d.random.Uint64()
+	scene, err := d.make(name)
+	if err != nil {
+		return err
+	}
+	d.invite(name, scene)
+	d.leaves = true
+	return nil
+}
+
+// name is the name of the scene that is on.
+func (d *director) name() string {
+	if d.guest != "" {
+		return d.guest
+	}
+	return d.names[d.at]
+}
+
+// stay keeps the scene for at least so many seconds from now.
+func (d *director) stay(seconds int) {
+	if d.rotates() {
+		d.frame = min(d.frame, max(d.fade, d.dwell-d.fade-seconds*d.setting.FramesPerSecond))
+	}
 }
 
 // invite shows a scene outside the rotation, until it is dismissed.
@@ -76,27 +175,20 @@ func (d *director) setFigure(f sierpinski.Settings, show bool) {
 	}
 	figures[f.Scene] = f
 	d.setting.Figures = figures
-	at := slices.Index(d.names, f.Scene)
 	switch {
 	case d.guest != "" && !d.leaves: // somebody plays
-	case at >= 0 && (show || at == d.at):
-		d.at = (at + len(d.names) - 1) % len(d.names)
-		d.skip()
-	case show:
-		d.setting.Seed = d.random.Uint64()
-		scene, err := NewScene(f.Scene, d.setting)
-		if err != nil {
+	case show || f.Scene == d.name():
+		if err := d.show(f.Scene); err != nil {
 			d.log.Error("the scene cannot be shown; the wall goes on", "scene", f.Scene, "error", err)
-			return
 		}
-		d.invite(f.Scene, scene)
-		d.leaves = true
 	}
 }
 
 // step advances by one frame.
 func (d *director) step() {
 	d.frame++
+	step := 1 / float64(dimSeconds*d.setting.FramesPerSecond)
+	d.bright += max(-step, min(step, d.wanted-d.bright))
 	if d.rotates() && d.frame >= d.dwell {
 		d.skip()
 		return
@@ -106,7 +198,7 @@ func (d *director) step() {
 
 // rotates reports whether the scene will make way for the next.
 func (d *director) rotates() bool {
-	return d.dwell > 0 && (d.guest == "" && len(d.names) > 1 || d.guest != "" && d.leaves)
+	return d.dwell > 0 && !d.hold && (d.guest == "" && len(d.names) > 1 || d.guest != "" && d.leaves)
 }
 
 // skip changes to the next scene at once; it comes up out of the dark.
@@ -137,11 +229,9 @@ func (d *director) light() float64 {
 // draw fills a frame of the right size.
 func (d *director) draw(f *wire.Frame) {
 	d.scene.Draw(f)
-	f.Scene, f.Caption = d.names[d.at], d.scene.Caption()
-	if d.guest != "" {
-		f.Scene = d.guest
-	}
-	if light := d.light(); light < 1 {
+	f.Scene, f.Caption = d.name(), d.scene.Caption()
+	// The eye takes the square of a share of the light for its half.
+	if light := d.light() * d.bright * d.bright; light < 1 {
 		for i, c := range f.Palette {
 			f.Palette[i] = mix(d.setting.ground(), c, light)
 		}

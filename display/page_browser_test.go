@@ -218,8 +218,9 @@ func TestCardsLeaveTheMiddle(t *testing.T) {
 		wrong := eval[[]string](t, ctx, `(() => {
 			const wrong = [], w = innerWidth, h = innerHeight;
 			const p = document.querySelector(".picture").getBoundingClientRect();
-			if (Math.abs(p.left + p.right - w) > 1.01 || Math.abs(p.top + p.bottom - h) > 1.01) wrong.push("the picture is not in the middle");
-			if (w > h && (p.left > 0.5 || p.top > 0.5)) wrong.push("the picture does not fill the screen");
+			// But for the three pixels that it wanders against burn-in, and rounding.
+			if (Math.abs(p.left + p.right - w) > 7.01 || Math.abs(p.top + p.bottom - h) > 7.01) wrong.push("the picture is not in the middle");
+			if (w > h && (p.left > 3.5 || p.top > 3.5)) wrong.push("the picture does not fill the screen");
 			const cards = [...document.querySelectorAll(".card:not([hidden])")];
 			const boxes = cards.map((c) => c.getBoundingClientRect());
 			const meet = (a, b) => a.left < b.right && b.left < a.right && a.top < b.bottom && b.top < a.bottom;

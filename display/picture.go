@@ -52,7 +52,7 @@ func Image(f *wire.Frame, scale int) *image.Paletted {
 
 // ServePicture is the daemon's own picture as a PNG, drawn without a browser.
 // Query: n, the number of a recent frame (default: the last); scale, pixels a
-// cell (default 1). The header Sierpi-Frame tells the frame's number.
+// cell (default 1); view, a part of the universe that some screen shows. The header Sierpi-Frame tells the frame's number.
 func (s *Stage) ServePicture(w http.ResponseWriter, r *http.Request) {
 	scale := 1
 	if v := r.URL.Query().Get("scale"); v != "" {
@@ -63,7 +63,7 @@ func (s *Stage) ServePicture(w http.ResponseWriter, r *http.Request) {
 		}
 		scale = n
 	}
-	f, cached, ok := s.copyFrame(w, r, scale)
+	f, v, cached, ok := s.copyFrame(w, r, scale)
 	if !ok {
 		return
 	}
@@ -77,7 +77,7 @@ func (s *Stage) ServePicture(w http.ResponseWriter, r *http.Request) {
 		}
 		cached = buf.Bytes()
 		s.mu.Lock()
-		s.picture = picture{f.Number, scale, cached}
+		v.picture = picture{f.Number, scale, cached}
 		s.mu.Unlock()
 	}
 	w.Header().Set("Content-Type", "image/png")
@@ -85,10 +85,10 @@ func (s *Stage) ServePicture(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write(cached)
 }
 
-// ServeCells is a frame as a key frame of package wire. Query: n as in
+// ServeCells is a frame as a key frame of package wire. Query: n and view as in
 // ServePicture.
 func (s *Stage) ServeCells(w http.ResponseWriter, r *http.Request) {
-	f, _, ok := s.copyFrame(w, r, 0)
+	f, _, _, ok := s.copyFrame(w, r, 0)
 	if !ok {
 		return
 	}
@@ -104,36 +104,47 @@ func (s *Stage) ServeCells(w http.ResponseWriter, r *http.Request) {
 
 // copyFrame finds the frame that the request names, or answers why not. The frame is
 // a copy, because the ring goes on; cached is its PNG if there is one.
-func (s *Stage) copyFrame(w http.ResponseWriter, r *http.Request, scale int) (f wire.Frame, cached []byte, ok bool) {
+func (s *Stage) copyFrame(w http.ResponseWriter, r *http.Request, scale int) (f wire.Frame, v *view, cached []byte, ok bool) {
 	var number uint32
 	if v := r.URL.Query().Get("n"); v != "" {
 		n, err := strconv.ParseUint(v, 10, 32)
 		if err != nil || n == 0 {
 			http.Error(w, "n: write the number of a frame", http.StatusBadRequest)
-			return f, nil, false
+			return f, nil, nil, false
 		}
 		number = uint32(n)
 	}
+	port, err := s.portOf(r)
+	if err != nil {
+		http.Error(w, "view: "+err.Error(), http.StatusBadRequest)
+		return f, nil, nil, false
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	found := s.current
+	if v = s.whole; port != (Viewport{}) && port != v.port {
+		if v = s.views[port]; v == nil {
+			http.Error(w, "view: no screen shows this part of the universe", http.StatusNotFound)
+			return f, nil, nil, false
+		}
+	}
+	found := v.current
 	if number != 0 {
-		if found = s.frame(number); found == nil {
-			http.Error(w, fmt.Sprintf("frame %d is not at hand: the last is %d, and only the last few are kept while a screen is attached", number, s.current.Number), http.StatusNotFound)
-			return f, nil, false
+		if found = v.frame(number); found == nil {
+			http.Error(w, fmt.Sprintf("frame %d is not at hand: the last is %d, and only the last few are kept while a screen is attached", number, v.current.Number), http.StatusNotFound)
+			return f, nil, nil, false
 		}
 	}
 	h := w.Header()
 	h.Set("Cache-Control", "no-store")
 	h.Set(FrameHeader, strconv.FormatUint(uint64(found.Number), 10))
-	if hash, known := s.hashOf(found.Number); known {
-		h.Set(HashHeader, strconv.FormatUint(uint64(hash), 10))
+	if hash, known := v.hashOf(found.Number); known {
+		h.Set(HashHeader, strconv.FormatUint(uint64(hash.hash), 10))
 	}
-	if s.picture.number == found.Number && s.picture.scale == scale && scale != 0 {
-		return f, s.picture.png, true
+	if v.picture.number == found.Number && v.picture.scale == scale && scale != 0 {
+		return f, v, v.picture.png, true
 	}
 	f = *found
 	f.Cells = bytes.Clone(found.Cells)
 	f.Palette = append([]wire.RGB(nil), found.Palette...)
-	return f, nil, true
+	return f, v, nil, true
 }

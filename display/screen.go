@@ -20,31 +20,61 @@ type State string
 
 // The states of a screen.
 const (
-	Attached State = "attached" // no heartbeat yet
+	Attached State = "attached" // no heartbeat yet, and still time for one
 	Painting State = "painting" // the picture is the daemon's
-	Frozen   State = "frozen"   // visible, not paused, and yet the frame number stands still
+	Frozen   State = "frozen"   // attached, and yet silent, or the frame number stands still
 	Wrong    State = "wrong"    // another picture than the daemon's of that number
-	Blank    State = "blank"    // a single colour where the daemon's picture has several
+	Blank    State = "blank"    // a single colour where the daemon's picture has several, or an output that is off and should not be
+	Off      State = "off"      // switched off on purpose
 	Paused   State = "paused"   // by its user
 	Hidden   State = "hidden"   // in a window that nobody sees
-	Gone     State = "gone"     // not attached, or silent
+	Gone     State = "gone"     // not attached
 )
+
+// States are all of them.
+var States = []State{Attached, Painting, Frozen, Wrong, Blank, Off, Paused, Hidden, Gone}
+
+// Healthy reports whether nobody need look after a screen in that state. A window
+// that is hidden is a visitor's habit; on the wall it is a fault.
+func (s State) Healthy(kiosk bool) bool {
+	switch s {
+	case Frozen, Wrong, Blank:
+		return false
+	case Gone, Hidden:
+		return !kiosk
+	}
+	return true
+}
 
 // ScreenStatus is one screen, as Status reports it. Times are the daemon's.
 type ScreenStatus struct {
-	ID       string    `json:"id,omitempty"` // of the client's own making
+	ID       string    `json:"id,omitempty"`     // of the client's own making
+	Output   string    `json:"output,omitempty"` // of the machine, if it is one of its screens
+	View     string    `json:"view,omitempty"`   // part of the universe: Viewport.String
 	Address  string    `json:"address"`
 	Kiosk    bool      `json:"kiosk"` // the wall's own, by Options.Kiosk: what others report nobody need believe
 	State    State     `json:"state"`
 	Since    time.Time `json:"since"` // attached
 	Left     time.Time `json:"left,omitzero"`
 	LastBeat time.Time `json:"lastBeat,omitzero"`
-	Frame    uint32    `json:"frame"` // of the last heartbeat
-	Rate     float64   `json:"rate"`  // frames a second it painted lately
+	Frame    uint32    `json:"frame"`    // of the last heartbeat
+	Rate     float64   `json:"rate"`     // frames a second it painted lately
+	HashTime float64   `json:"hashTime"` // ms that reading and hashing the canvas took in the page; 0: it did not
 	Rung     string    `json:"rung,omitempty"`
-	Sent     uint64    `json:"sent"`    // frames
-	Skipped  uint64    `json:"skipped"` // frames it was too slow for
-	Bytes    uint64    `json:"bytes"`   // sent
+	counts
+}
+
+// counts are what was sent to a screen.
+type counts struct {
+	Sent    uint64 `json:"sent"`    // frames
+	Skipped uint64 `json:"skipped"` // frames it was too slow for
+	Bytes   uint64 `json:"bytes"`   // of frames
+}
+
+func (c *counts) add(more counts) {
+	c.Sent += more.Sent
+	c.Skipped += more.Skipped
+	c.Bytes += more.Bytes
 }
 
 // Status is the state of the stage.
@@ -52,23 +82,75 @@ type Status struct {
 	Frame   uint32         `json:"frame"`
 	Scene   string         `json:"scene"`
 	Caption string         `json:"caption"`
+	Bright  float64        `json:"bright"`  // 1 by day
+	Economy Economy        `json:"economy"` // what the machine saves
 	Flashes float64        `json:"flashes"` // share of the worst ninth of the picture that flashed within the last second; above 0.25 the contrast is taken back
 	Damped  float64        `json:"damped"`  // contrast taken back, 0 to 1
 	Screens []ScreenStatus `json:"screens"` // attached ones first, then those gone lately
+	Outputs []OutputWish   `json:"outputs"` // of the machine, as far as they are known
+	Total   counts         `json:"total"`   // sent to all screens since the start
 }
+
+// WallScreen is one of the machine's own screens.
+type WallScreen struct {
+	Name  string // of the output; "wall" where the kiosk session named none
+	State State
+	Rate  float64 // frames a second
+	Hash  float64 // ms a hash
+}
+
+// Wall lists the machine's own screens: each output that is known, with or without a page on
+// it, and each page of the kiosk on none.
+func (st Status) Wall() []WallScreen {
+	var list []WallScreen
+	for _, o := range st.Outputs {
+		list = append(list, WallScreen{Name: o.Name, State: o.State, Rate: o.Rate, Hash: o.HashTime})
+	}
+	for _, sc := range st.Screens {
+		named := slices.ContainsFunc(st.Outputs, func(o OutputWish) bool { return o.Name == sc.Output })
+		// Once the session reports, an output that it does not see was unplugged.
+		unplugged := sc.State == Gone && sc.Output != "" && len(st.Outputs) > 0
+		if !sc.Kiosk || named || unplugged {
+			continue
+		}
+		w := WallScreen{Name: sc.Output, State: sc.State, Rate: sc.Rate, Hash: sc.HashTime}
+		if w.Name == "" {
+			w.Name = "wall"
+		}
+		if i := slices.IndexFunc(list, func(o WallScreen) bool { return o.Name == w.Name }); i < 0 {
+			list = append(list, w)
+		} else if list[i].State == Gone {
+			list[i] = w // a browser that was started again has another name
+		}
+	}
+	return list
+}
+
+// forgetAfter is how long a screen that is gone is remembered. The machine's own are until the
+// daemon ends: somebody must miss them.
+const forgetAfter = time.Hour
 
 // Status reports the stage and its screens.
 func (s *Stage) Status() Status {
 	now := time.Now()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	st := Status{Frame: s.current.Number, Scene: s.current.Scene, Caption: s.current.Caption, Flashes: s.guard.share, Damped: s.guard.damp, Screens: []ScreenStatus{}}
+	f := s.whole.current
+	st := Status{
+		Frame: f.Number, Scene: f.Scene, Caption: f.Caption, Bright: s.director.bright, Economy: s.economy,
+		Flashes: s.guard.share, Damped: s.guard.damp, Screens: []ScreenStatus{}, Total: s.told,
+		Outputs: s.wishes(now),
+	}
 	for sc := range s.screens {
-		st.Screens = append(st.Screens, sc.status(now))
+		st.Screens = append(st.Screens, s.status(sc, now))
+		st.Total.add(sc.counts)
 	}
 	slices.SortFunc(st.Screens, func(a, b ScreenStatus) int { return a.Since.Compare(b.Since) })
 	for _, p := range s.past {
-		if now.Sub(p.Left) < time.Hour {
+		if p.Kiosk && s.isOff(&screen{kiosk: true, output: p.Output}) {
+			p.State = Off // nobody sees the difference
+		}
+		if p.Kiosk || now.Sub(p.Left) < forgetAfter {
 			st.Screens = append(st.Screens, p)
 		}
 	}
@@ -78,7 +160,7 @@ func (s *Stage) Status() Status {
 const (
 	maxPast      = 16
 	beatEvery    = 5 * time.Second // the page's habit
-	beatSilence  = 4 * beatEvery
+	beatSilence  = 3 * beatEvery
 	writeTimeout = 20 * time.Second
 	pingEvery    = 20 * time.Second
 	readLimit    = 4 << 10
@@ -88,6 +170,9 @@ const (
 // by the stage's mutex.
 type screen struct {
 	id, address string
+	output      string // of the machine
+	port        Viewport
+	view        *view
 	kiosk       bool
 	accepted    bool // it is a WebSocket, not only a request for one
 	since       time.Time
@@ -96,16 +181,19 @@ type screen struct {
 
 	every    uint32 // every which frame it wants; 0: none
 	sent     uint32 // number of the last frame sent
+	acked    bool   // it answered to a frame of this connection
 	needsKey bool
 	inFlight []inFlight // sent and not acknowledged
 	window   int        // how many may be
 	cutAt    time.Time  // when the window was last halved
 	cards    []byte     // the last cards sent
+	told     []byte     // the last word on power and brightness
 
-	frames, skipped, bytes uint64
-	beat                   beat
-	beatAt, movedAt        time.Time
-	verdict                State
+	counts
+	beat            beat
+	beatAt, movedAt time.Time
+	onSince         time.Time // its output was switched on again
+	verdict         State
 }
 
 // inFlight is a frame on its way.
@@ -136,9 +224,13 @@ func (sc *screen) mayGo(now time.Time, fps int) bool {
 }
 
 func (sc *screen) acknowledge(number uint32) {
+	if number > sc.sent {
+		return // of an earlier daemon
+	}
 	full := len(sc.inFlight) >= sc.window
 	before := len(sc.inFlight)
 	sc.inFlight = slices.DeleteFunc(sc.inFlight, func(f inFlight) bool { return f.number <= number })
+	sc.acked = sc.acked || len(sc.inFlight) < before
 	if full && len(sc.inFlight) < before && sc.window < 1000 {
 		sc.window++
 	}
@@ -150,13 +242,14 @@ type beat struct {
 	Hash    *uint32 `json:"hash"`    // wire's Frame.Hash of the canvas; null where there is no canvas to read
 	Blank   bool    `json:"blank"`   // the canvas is of one colour
 	Rate    float64 `json:"rate"`    // frames a second painted since the last heartbeat
-	Rung    string  `json:"rung"`    // how it paints: "webgl", "2d", "quarter", "png"
+	Rung    string  `json:"rung"`    // how it paints: one of rungs
 	Visible bool    `json:"visible"` // the window is on view
+	Spent   float64 `json:"spent"`   // ms that reading and hashing the canvas took
 	Paused  bool    `json:"paused"`
 }
 
 // rungs a page may report.
-var rungs = []string{"webgl", "2d", "quarter", "png"}
+var rungs = []string{"webgl", "2d", "quarter", "png", "framebuffer"}
 
 func (sc *screen) nudge() {
 	select {
@@ -165,32 +258,48 @@ func (sc *screen) nudge() {
 	}
 }
 
-func (sc *screen) status(now time.Time) ScreenStatus {
+// status is what is known of a screen. s.mu is held.
+func (s *Stage) status(sc *screen, now time.Time) ScreenStatus {
 	st := ScreenStatus{
-		ID: sc.id, Address: sc.address, Kiosk: sc.kiosk, State: Attached, Since: sc.since, LastBeat: sc.beatAt,
-		Frame: sc.beat.Frame, Rate: sc.beat.Rate, Rung: sc.beat.Rung,
-		Sent: sc.frames, Skipped: sc.skipped, Bytes: sc.bytes,
+		ID: sc.id, Output: sc.output, View: sc.port.String(), Address: sc.address, Kiosk: sc.kiosk, State: Attached, Since: sc.since, LastBeat: sc.beatAt,
+		Frame: sc.beat.Frame, Rate: sc.beat.Rate, HashTime: sc.beat.Spent, Rung: sc.beat.Rung, counts: sc.counts,
+	}
+	silent := now.Sub(sc.beatAt) > beatSilence
+	if sc.beatAt.IsZero() {
+		silent = now.Sub(sc.since) > beatSilence
 	}
 	switch {
+	case s.isOff(sc):
+		st.State = Off
+	case s.isDark(sc, now):
+		st.State = Blank
+	case silent && (sc.beatAt.IsZero() || sc.beat.Visible):
+		st.State = Frozen
 	case sc.beatAt.IsZero():
-		if now.Sub(sc.since) > beatSilence {
-			st.State = Gone
-		}
 	case !sc.beat.Visible:
-		// A hidden page's timers may run once a minute.
+		// A hidden page's timers may run once a minute, or not at all on a phone.
 		st.State = Hidden
-	case now.Sub(sc.beatAt) > beatSilence:
-		st.State = Gone
 	case sc.beat.Paused:
 		st.State = Paused
-	case sc.verdict == Wrong || sc.verdict == Blank:
-		st.State = sc.verdict
-	case now.Sub(sc.movedAt) > 2*beatEvery:
+	case now.Sub(sc.movedAt) > 2*beatEvery && now.Sub(sc.onSince) > 2*beatEvery:
 		st.State = Frozen
-	default:
-		st.State = Painting
+	case sc.verdict != "":
+		st.State = sc.verdict
 	}
 	return st
+}
+
+// lightMessage tells a page whether its output is to be lit, and how bright its text is. s.mu is held.
+func (s *Stage) lightMessage(sc *screen, off bool) []byte {
+	data, err := json.Marshal(struct {
+		Type   string  `json:"type"`
+		On     bool    `json:"on"`
+		Bright float64 `json:"bright"`
+	}{"light", !off, s.director.wanted})
+	if err != nil {
+		s.opt.Logger.Error("the light's message cannot be written as JSON", "error", err)
+	}
+	return data
 }
 
 // setRate asks for so many frames a second; 0: none.
@@ -209,9 +318,12 @@ func (sc *screen) setRate(fps int, asked float64) {
 // ServeScreen is the WebSocket of one screen.
 //
 // Query: rate, the frames a second it asks for (default: as many as it may have);
-// id, a name of its own making that survives a reconnection. Down come binary
+// id, a name of its own making that survives a reconnection; view, a part of the
+// universe as ParseViewport reads it; output, of the machine's own screens the name of the
+// output, which decides on the view. Down come binary
 // messages, each a frame of package wire, and text messages
-// {"type":"cards","cards":Cards}. Up go text messages: {"type":"ack","frame":n},
+// {"type":"cards","cards":Cards} and {"type":"light","on":true,"bright":0.5}: whether the
+// output is to be lit, and how bright the cards are. Up go text messages: {"type":"ack","frame":n},
 // every now and then, for the last frame painted; {"type":"beat",...} every five
 // seconds; {"type":"rate","rate":r} to change the rate; {"type":"key"} to ask
 // for a key frame.
@@ -235,6 +347,19 @@ func (s *Stage) ServeScreen(w http.ResponseWriter, r *http.Request) {
 	if len(sc.id) > 64 || strings.ContainsFunc(sc.id, func(c rune) bool { return c <= ' ' || c > '~' }) {
 		http.Error(w, "id: write at most 64 printable ASCII characters", http.StatusBadRequest)
 		return
+	}
+	port, err := s.portOf(r)
+	if err != nil {
+		http.Error(w, "view: "+err.Error(), http.StatusBadRequest)
+		return
+	}
+	sc.port = port
+	if name := r.URL.Query().Get("output"); name != "" && sc.kiosk {
+		if err := checkOutputName(name); err != nil {
+			http.Error(w, "output: "+err.Error(), http.StatusBadRequest)
+			return
+		}
+		sc.output = name
 	}
 	if err := s.attach(sc); err != nil {
 		w.Header().Set("Retry-After", "10")
@@ -304,12 +429,12 @@ func (s *Stage) writeScreen(ctx context.Context, conn *websocket.Conn, sc *scree
 				return fmt.Errorf("the screen does not answer: %w", err)
 			}
 		case <-sc.wake:
-			cards, frame, err := s.next(sc)
+			texts, frame, err := s.next(sc)
 			if err != nil {
 				return err
 			}
-			if cards != nil {
-				if err := write(websocket.MessageText, cards); err != nil {
+			for _, text := range texts {
+				if err := write(websocket.MessageText, text); err != nil {
 					return err
 				}
 			}
@@ -322,42 +447,51 @@ func (s *Stage) writeScreen(ctx context.Context, conn *websocket.Conn, sc *scree
 	}
 }
 
-// next is what is due to the screen now: cards, a frame, or neither.
-func (s *Stage) next(sc *screen) (cards []byte, frame *encoded, err error) {
+// next is what is due to the screen now: texts, a frame, or neither.
+func (s *Stage) next(sc *screen) (texts [][]byte, frame *encoded, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.cards != nil && string(s.cards) != string(sc.cards) {
-		cards, sc.cards = s.cards, s.cards
+	off := s.isOff(sc)
+	if light := s.lightMessage(sc, off); string(light) != string(sc.told) {
+		if off {
+			sc.inFlight = sc.inFlight[:0]
+		} else if sc.told != nil {
+			sc.onSince = time.Now()
+		}
+		texts, sc.told = append(texts, light), light
 	}
-	number := s.current.Number
-	if sc.every == 0 || number == sc.sent {
-		return cards, nil, nil
+	if s.cards != nil && string(s.cards) != string(sc.cards) {
+		texts, sc.cards = append(texts, s.cards), s.cards
+	}
+	number := s.whole.current.Number
+	if sc.every == 0 || number == sc.sent || off {
+		return texts, nil, nil
 	}
 	// Screens of one rate are served with the same frames, so that they share
 	// the differences.
 	if sc.sent != 0 && !sc.needsKey && number%sc.every != 0 && number-sc.sent < 2*sc.every {
-		return cards, nil, nil
+		return texts, nil, nil
 	}
 	now := time.Now()
 	if !sc.mayGo(now, s.opt.FramesPerSecond/int(sc.every)) {
-		return cards, nil, nil
+		return texts, nil, nil
 	}
 	base := sc.sent
 	if sc.needsKey {
 		base = 0
 	}
-	frame, err = s.message(base)
+	frame, err = sc.view.message(base)
 	if err != nil {
-		return cards, nil, err
+		return texts, nil, err
 	}
 	if gap := number - sc.sent; sc.sent != 0 && gap >= 2*sc.every {
-		sc.skipped += uint64(gap/sc.every - 1)
+		sc.Skipped += uint64(gap/sc.every - 1)
 	}
 	sc.sent, sc.needsKey = number, false
 	sc.inFlight = append(sc.inFlight, inFlight{number, now})
-	sc.frames++
-	sc.bytes += uint64(len(frame.data))
-	return cards, frame, nil
+	sc.Sent++
+	sc.Bytes += uint64(len(frame.data))
+	return texts, frame, nil
 }
 
 // readScreen takes in what the screen says, until the connection ends.
@@ -416,11 +550,12 @@ func (s *Stage) hear(sc *screen, data []byte) error {
 			b.Rung = ""
 		}
 		sc.acknowledge(b.Frame)
+		sc.view.quarters = sc.view.quarters || b.Rung == "quarter"
 		if b.Frame != sc.beat.Frame || sc.beatAt.IsZero() {
 			sc.movedAt = now
 		}
 		sc.beat, sc.beatAt = b, now
-		sc.verdict = s.judge(b)
+		sc.verdict = sc.judge()
 	default:
 		return fmt.Errorf("type %q is not known", m.Type)
 	}
@@ -428,16 +563,25 @@ func (s *Stage) hear(sc *screen, data []byte) error {
 	return nil
 }
 
-// judge compares a heartbeat with the daemon's own picture. s.mu is held.
-func (s *Stage) judge(b beat) State {
-	if b.Hash == nil {
-		return Painting
+// judge compares the last heartbeat with the daemon's own picture; "" where there is nothing to
+// compare yet. s.mu is held.
+func (sc *screen) judge() State {
+	b := sc.beat
+	if !sc.acked && b.Rung != "png" {
+		return "" // what it shows is of an earlier daemon
 	}
-	want, known := s.hashOf(b.Frame)
+	want, known := sc.view.hashOf(b.Frame)
+	hash := want.hash
+	if b.Rung == "quarter" {
+		hash = want.quarter
+		known = known && sc.view.quarters && hash != 0 // not before the first heartbeat asked for it
+	}
 	switch {
-	case !known || *b.Hash == want:
+	case b.Frame > sc.sent && b.Rung != "png":
+		return Wrong // it was never sent that
+	case b.Hash == nil || !known || *b.Hash == hash:
 		return Painting
-	case b.Blank:
+	case b.Blank && want.varied:
 		return Blank
 	}
 	return Wrong

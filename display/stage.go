@@ -41,6 +41,15 @@ type Options struct {
 
 	// Kiosk, if not nil, reports whether the request is the wall's own screen.
 	Kiosk func(*http.Request) bool
+
+	// Outputs are the machine's screens that the owner gave a part of the universe each: a video wall.
+	// Others become known when the kiosk session reports them.
+	Outputs []Output
+	Hours   Timetable // what changes with the time of day
+
+	// Settled, if not nil, is told of each soup that came to rest. It must not block, and may
+	// not call the stage.
+	Settled func(Settled)
 }
 
 func (o *Options) complete() error {
@@ -78,6 +87,14 @@ func (o *Options) complete() error {
 	case o.Dwell < 2*o.Fade:
 		return fmt.Errorf("display: a scene stays %v and fades for %v: write a dwell of at least twice the fade", o.Dwell, o.Fade)
 	}
+	for _, out := range o.Outputs {
+		if err := checkOutputName(out.Name); err != nil {
+			return fmt.Errorf("display: the output %q: %w", out.Name, err)
+		}
+		if v := out.View; v.X < 0 || v.Y < 0 || v.X >= o.Width || v.Y >= o.Height || v.Width < 0 || v.Height < 0 || v.Width > o.Width || v.Height > o.Height {
+			return fmt.Errorf("display: the output %s shows the part %v of a universe of %dx%d cells", out.Name, v, o.Width, o.Height)
+		}
+	}
 	return nil
 }
 
@@ -91,6 +108,8 @@ const (
 	maxBases = 4
 	// Hashes are kept longer than frames, because a heartbeat takes its time.
 	hashFrames = 1024
+	// A video wall has a few parts; each costs a ring of its own.
+	maxViews = 16
 )
 
 // Stage shows one universe on many screens.
@@ -105,31 +124,30 @@ type Stage struct {
 	mu       sync.Mutex
 	director *director
 	guard    *flashGuard
-	encoder  wire.Encoder
-	ring     []wire.Frame // frame n in ring[n%len]
-	hashes   [hashFrames]numbered
-	current  *wire.Frame // in the ring
-	messages map[uint32]*encoded
+	whole    *view              // the universe; there always
+	views    map[Viewport]*view // parts of it, while a screen shows them
+	full     wire.Frame         // the universe's frame while the screens get a coarser one
+	economy  Economy
 	screens  map[*screen]struct{}
 	past     map[pastKey]ScreenStatus // screens that are gone
-	cards    []byte                   // the last cards as JSON
-	picture  picture
+	outputs  outputs
+	cards    []byte // the last cards as JSON
+	told     counts // of screens that are gone
 	stopped  bool
 }
 
 // pastKey tells screens that are gone apart. A visitor's cannot pass for the
-// kiosk's.
+// kiosk's; an output's next page is its last page's heir.
 type pastKey struct {
-	kiosk bool
-	id    string
+	kiosk      bool
+	output, id string
 }
 
-type numbered struct{ number, hash uint32 }
-
-// encoded is one encoded frame, shared by all screens it is sent to.
-type encoded struct {
-	number uint32
-	data   []byte
+func (sc *screen) key() pastKey {
+	if sc.output != "" {
+		return pastKey{sc.kiosk, sc.output, ""}
+	}
+	return pastKey{sc.kiosk, "", sc.id}
 }
 
 // New makes a stage and draws its first frame.
@@ -143,16 +161,20 @@ func New(o Options) (*Stage, error) {
 	}
 	s := &Stage{
 		opt: o, director: d, guard: newFlashGuard(o.Width, o.Height, o.FramesPerSecond),
-		watched:  make(chan struct{}, 1),
-		curious:  make(chan struct{}, 1),
-		ended:    make(chan struct{}),
-		empty:    make(chan struct{}),
-		ring:     make([]wire.Frame, max(4, min(ringFrames, ringBytes/(o.Width*o.Height)))),
-		messages: make(map[uint32]*encoded),
-		screens:  make(map[*screen]struct{}),
-		past:     make(map[pastKey]ScreenStatus),
+		watched: make(chan struct{}, 1),
+		curious: make(chan struct{}, 1),
+		ended:   make(chan struct{}),
+		empty:   make(chan struct{}),
+		whole:   newView(Viewport{Width: o.Width, Height: o.Height}),
+		views:   make(map[Viewport]*view),
+		economy: Economy{Pace: 1, Coarse: 1},
+		screens: make(map[*screen]struct{}),
+		past:    make(map[pastKey]ScreenStatus),
+		outputs: newOutputs(o.Outputs),
 	}
 	s.mu.Lock()
+	s.keepHours(time.Now())
+	s.director.light0()
 	s.advance()
 	s.mu.Unlock()
 	return s, nil
@@ -170,6 +192,7 @@ func (s *Stage) Run(ctx context.Context) error {
 	if s.opt.Cards != nil {
 		tasks.Go(func() { s.pollCards(ctx) })
 	}
+	tasks.Go(func() { s.followClock(ctx) })
 	for {
 		select {
 		case <-ctx.Done():
@@ -182,9 +205,16 @@ func (s *Stage) Run(ctx context.Context) error {
 
 // play runs until nobody watches.
 func (s *Stage) play(ctx context.Context) {
-	ticker := time.NewTicker(time.Second / time.Duration(s.opt.FramesPerSecond))
+	pace := 0
+	ticker := time.NewTicker(time.Hour)
 	defer ticker.Stop()
 	for {
+		s.mu.Lock()
+		if s.economy.Pace != pace {
+			pace = s.economy.Pace
+			ticker.Reset(time.Second * time.Duration(pace) / time.Duration(s.opt.FramesPerSecond))
+		}
+		s.mu.Unlock()
 		select {
 		case <-ctx.Done():
 			return
@@ -200,7 +230,7 @@ func (s *Stage) play(ctx context.Context) {
 func (s *Stage) tick() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.screens) == 0 {
+	if !s.isWatched() {
 		s.rest()
 		return false
 	}
@@ -211,18 +241,40 @@ func (s *Stage) tick() bool {
 	return true
 }
 
-// advance draws the next frame into the ring. s.mu is held.
+// isWatched reports whether anybody sees what is drawn. s.mu is held.
+func (s *Stage) isWatched() bool {
+	for sc := range s.screens {
+		if !s.isOff(sc) {
+			return true
+		}
+	}
+	return false
+}
+
+// wake begins to draw again, if somebody watches. s.mu is held.
+func (s *Stage) wake() {
+	select {
+	case s.watched <- struct{}{}:
+	default:
+	}
+}
+
+// advance draws the next frame into the views. s.mu is held.
 func (s *Stage) advance() {
 	number := uint32(1)
-	if s.current != nil {
-		number = s.current.Number + 1
-		s.director.step()
+	if s.whole.current != nil {
+		// Numbers count the universe's time: a machine that draws fewer frames leaves some out.
+		number = s.whole.current.Number + uint32(s.economy.Pace)
+		for range s.economy.Pace {
+			s.director.step()
+		}
 	}
-	f := &s.ring[number%uint32(len(s.ring))]
-	if len(f.Cells) == 0 {
-		f.Width, f.Height = s.opt.Width, s.opt.Height
-		f.Cells = make([]uint8, f.Width*f.Height)
+	f := &s.full
+	if s.economy.Coarse == 1 {
+		s.full = wire.Frame{}
+		f = s.whole.slot(number)
 	}
+	fit(f, s.opt.Width, s.opt.Height)
 	f.Number = number
 	s.director.draw(f)
 	if !s.opt.AllowFlashes {
@@ -232,57 +284,22 @@ func (s *Stage) advance() {
 			s.opt.Logger.Warn("a scene flashes more than three times a second; its contrast is taken back", "scene", f.Scene)
 		}
 	}
-	s.current = f
-	s.hashes[number%hashFrames] = numbered{number, f.Hash()}
-	clear(s.messages)
+	if s.economy.Coarse > 1 {
+		s.whole.cut(f, s.economy.Coarse)
+	} else {
+		s.whole.take(f)
+	}
+	for _, v := range s.views {
+		v.cut(f, s.economy.Coarse)
+	}
 }
 
 // rest lets go of what only screens need. s.mu is held.
 func (s *Stage) rest() {
-	for i := range s.ring {
-		if &s.ring[i] != s.current {
-			s.ring[i] = wire.Frame{}
-		}
+	s.whole.rest()
+	for _, v := range s.views {
+		v.rest()
 	}
-	clear(s.messages)
-	s.encoder = wire.Encoder{}
-	s.picture = picture{}
-}
-
-// frame returns the frame of that number, if it is still there. s.mu is held.
-func (s *Stage) frame(number uint32) *wire.Frame {
-	if f := &s.ring[number%uint32(len(s.ring))]; f.Number == number && number != 0 {
-		return f
-	}
-	return nil
-}
-
-// message returns the current frame encoded for a screen that shows base (0:
-// nothing yet). s.mu is held.
-func (s *Stage) message(base uint32) (*encoded, error) {
-	from := s.frame(base)
-	if from == nil {
-		base = 0
-	}
-	if m := s.messages[base]; m != nil {
-		return m, nil
-	}
-	if len(s.messages) >= maxBases && base != 0 {
-		return s.message(0)
-	}
-	data, err := s.encoder.Encode(from, s.current)
-	if err != nil {
-		return nil, err
-	}
-	m := &encoded{number: s.current.Number, data: data}
-	s.messages[base] = m
-	return m, nil
-}
-
-// hashOf returns the hash of a frame that was shown lately. s.mu is held.
-func (s *Stage) hashOf(number uint32) (uint32, bool) {
-	h := s.hashes[number%hashFrames]
-	return h.hash, h.number == number && number != 0
 }
 
 // Skip changes to the next scene at once.
@@ -304,8 +321,14 @@ func (s *Stage) attach(sc *screen) error {
 	if len(s.screens) >= s.opt.MaxScreens {
 		return errFull
 	}
+	v, err := s.viewOf(sc.port)
+	if err != nil {
+		return err
+	}
+	v.users++
+	sc.view = v
 	s.screens[sc] = struct{}{}
-	delete(s.past, pastKey{sc.kiosk, sc.id})
+	delete(s.past, sc.key())
 	for _, c := range []chan struct{}{s.watched, s.curious} {
 		select {
 		case c <- struct{}{}:
@@ -320,17 +343,21 @@ func (s *Stage) detach(sc *screen) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.screens, sc)
+	if sc.view.users--; sc.view.users == 0 {
+		delete(s.views, sc.view.port)
+	}
+	s.told.add(sc.counts)
 	if s.stopped && len(s.screens) == 0 {
 		close(s.empty)
 	}
-	if sc.id == "" || !sc.accepted {
+	if sc.id == "" && sc.output == "" || !sc.accepted {
 		return
 	}
 	now := time.Now()
-	st := sc.status(now)
+	st := s.status(sc, now)
 	st.State = Gone
 	st.Left = now
-	s.past[pastKey{sc.kiosk, sc.id}] = st
+	s.past[sc.key()] = st
 	for len(s.past) > maxPast {
 		var oldest pastKey
 		when := now.Add(time.Hour)

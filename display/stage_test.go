@@ -292,35 +292,66 @@ func TestTooManyScreens(t *testing.T) {
 	}
 }
 
-// TestStates tells painting, wrong, blank, paused, hidden and gone apart.
+// TestStates tells painting, wrong, blank, frozen, paused, hidden and gone apart.
 func TestStates(t *testing.T) {
 	s := newStage(t, display.Options{Scenes: []string{"zoom"}})
 	base := serve(t, s)
 	c := dial(t, base, "?id=kitchen", nil)
 	var f *wire.Frame
-	for range 20 {
-		var err error
-		if f, _, err = c.next(t.Context()); err != nil {
-			t.Fatal(err)
+	next := func() {
+		for range 20 {
+			var err error
+			if f, _, err = c.next(t.Context()); err != nil {
+				t.Fatal(err)
+			}
 		}
 	}
-	hash := f.Hash()
-	for _, step := range []struct {
-		beat map[string]any
+	for name, step := range map[string]struct {
+		beat func() map[string]any
+		age  time.Duration // since the heartbeat
 		want display.State
 	}{
-		{map[string]any{"hash": hash, "visible": true}, display.Painting},
-		{map[string]any{"hash": hash + 1, "visible": true}, display.Wrong},
-		{map[string]any{"hash": hash + 1, "visible": true, "blank": true}, display.Blank},
-		{map[string]any{"hash": hash, "visible": true, "paused": true}, display.Paused},
-		{map[string]any{"hash": hash, "visible": false}, display.Hidden},
-		{map[string]any{"visible": true, "rung": "png"}, display.Painting},
+		"painting":            {beat: func() map[string]any { return map[string]any{"hash": f.Hash(), "visible": true} }, want: display.Painting},
+		"another picture":     {beat: func() map[string]any { return map[string]any{"hash": f.Hash() + 1, "visible": true} }, want: display.Wrong},
+		"a single colour":     {beat: func() map[string]any { return map[string]any{"hash": f.Hash() + 1, "visible": true, "blank": true} }, want: display.Blank},
+		"never sent":          {beat: func() map[string]any { return map[string]any{"frame": f.Number + 100000, "visible": true} }, want: display.Wrong},
+		"paused":              {beat: func() map[string]any { return map[string]any{"hash": f.Hash(), "visible": true, "paused": true} }, want: display.Paused},
+		"hidden":              {beat: func() map[string]any { return map[string]any{"hash": f.Hash(), "visible": false} }, want: display.Hidden},
+		"by pictures":         {beat: func() map[string]any { return map[string]any{"visible": true, "rung": "png"} }, want: display.Painting},
+		"a late beat":         {beat: func() map[string]any { return map[string]any{"hash": f.Hash(), "visible": true} }, age: 9 * time.Second, want: display.Painting},
+		"silent":              {beat: func() map[string]any { return map[string]any{"hash": f.Hash(), "visible": true} }, age: 16 * time.Second, want: display.Frozen},
+		"a phone in a pocket": {beat: func() map[string]any { return map[string]any{"hash": f.Hash(), "visible": false} }, age: 90 * time.Second, want: display.Hidden},
 	} {
-		step.beat["type"], step.beat["frame"] = "beat", f.Number
-		if err := c.say(t.Context(), step.beat); err != nil {
+		next()
+		beat := step.beat()
+		beat["type"] = "beat"
+		if beat["frame"] == nil {
+			beat["frame"] = f.Number
+		}
+		was := s.Status().Screens[0].LastBeat
+		if err := c.say(t.Context(), beat); err != nil {
 			t.Fatal(err)
 		}
-		awaitStatus(t, s, func(st display.Status) bool { return st.Screens[0].State == step.want })
+		awaitStatus(t, s, func(st display.Status) bool { return st.Screens[0].LastBeat.After(was) })
+		s.Age(step.age)
+		if got := s.Status().Screens[0].State; got != step.want {
+			t.Errorf("%s: %s, want %s", name, got, step.want)
+		}
+		s.Age(-step.age)
+	}
+	// The frame number stands still although heartbeats come.
+	next()
+	stands := map[string]any{"type": "beat", "frame": f.Number, "hash": f.Hash(), "visible": true}
+	for _, age := range []time.Duration{0, 11 * time.Second} {
+		s.Age(age)
+		was := s.Status().Screens[0].LastBeat
+		if err := c.say(t.Context(), stands); err != nil {
+			t.Fatal(err)
+		}
+		awaitStatus(t, s, func(st display.Status) bool { return st.Screens[0].LastBeat.After(was) })
+	}
+	if got := s.Status().Screens[0].State; got != display.Frozen {
+		t.Errorf("the same frame for eleven seconds: %s", got)
 	}
 	c.conn.CloseNow()
 	st := awaitStatus(t, s, func(st display.Status) bool { return st.Screens[0].State == display.Gone })

@@ -91,7 +91,7 @@ func TestWall(t *testing.T) {
 	awaitJS(t, ctx, `document.body.innerText.includes("Harbour") || document.body.innerText.includes("tide")`)
 
 	awaitPart(t, d, "display", "ok")
-	if body := d.get(d.scrapes); !strings.Contains(body, `sierpi_display_screens{state="painting"} 1`) {
+	if body := d.get(d.scrapes); !strings.Contains(body, `sierpi_display_screens{kind="wall",state="painting"} 1`) {
 		t.Errorf("the metrics know no painting screen:\n%s", grep(body, "sierpi_display"))
 	}
 

@@ -62,10 +62,17 @@ var (
 	SwapSize           = &Figure{"sierpi_swap_size_bytes", "Size of a swap area, from /proc/swaps.", Gauge, []string{"path"}}
 	SwapUsed           = &Figure{"sierpi_swap_used_bytes", "Used part of a swap area, from /proc/swaps.", Gauge, []string{"path"}}
 
-	DisplayScreens = &Figure{"sierpi_display_screens", "Attached screens by what their heartbeat says.", Gauge, []string{"state"}}
-	DisplayFrames  = &Figure{"sierpi_display_frames_total", "Frames drawn since start.", Counter, nil}
-	DisplayBytes   = &Figure{"sierpi_display_sent_bytes_total", "Frame data sent to screens since start.", Counter, nil}
-	DisplayDropped = &Figure{"sierpi_display_dropped_frames_total", "Frames that slow screens did not get.", Counter, nil}
+	DisplayScreens     = &Figure{"sierpi_display_screens", "Screens by what their heartbeat says; kind \"wall\" are the machine's own, what a \"visitor\" says is not checked.", Gauge, []string{"kind", "state"}}
+	DisplayRate        = &Figure{"sierpi_display_frame_rate", "Frames a second that a screen of the machine painted lately, from its heartbeat.", Gauge, []string{"screen"}}
+	DisplayHashTime    = &Figure{"sierpi_display_hash_seconds", "What reading and hashing its canvas took a screen of the machine, from its last heartbeat.", Gauge, []string{"screen"}}
+	DisplayOutputAsked = &Figure{"sierpi_display_output_asked", "1 if the output is to be lit now, by the timetable or the owner.", Gauge, []string{"output"}}
+	DisplayOutputOn    = &Figure{"sierpi_display_output_on", "1 if the kiosk session read back that the output is lit.", Gauge, []string{"output"}}
+	DisplayFrames      = &Figure{"sierpi_display_frames_total", "Frames of the universe's time since start, those included that were left out to save power.", Counter, nil}
+	DisplayBytes       = &Figure{"sierpi_display_sent_bytes_total", "Frame data sent to screens since start.", Counter, nil}
+	DisplayDropped     = &Figure{"sierpi_display_dropped_frames_total", "Frames that slow screens did not get.", Counter, nil}
+	DisplayBrightness  = &Figure{"sierpi_display_brightness_ratio", "How bright the picture is, 1 by day, from the timetable.", Gauge, nil}
+	DisplayPace        = &Figure{"sierpi_display_pace", "Every which frame is drawn: more than 1 while the board is short of power or too warm.", Gauge, nil}
+	DisplayCoarse      = &Figure{"sierpi_display_coarseness", "Cells of the universe that a cell of the picture stands for, across and down: 2 while the board is short of power or too warm.", Gauge, nil}
 
 	FeedItems = &Figure{"sierpi_feed_items", "Items held of all feeds.", Gauge, nil}
 	FeedStale = &Figure{"sierpi_feed_stale_sources", "Feeds whose last good copy is older than it should be.", Gauge, nil}
@@ -84,7 +91,8 @@ func All() []*Figure {
 		ZramDisksize, ZramOriginal, ZramCompressed, ZramUsed, ZramLimit, ZramUsedMax, ZramSamePages, ZramPagesCompacted,
 		ZramHugePages, ZramHugePagesSince, ZramFailedReads, ZramFailedWrites, ZramInvalidIO, ZramNotifyFree,
 		ZramBackingUsed, ZramBackingRead, ZramBackingWritten, KSMSaved, SwapSize, SwapUsed,
-		DisplayScreens, DisplayFrames, DisplayBytes, DisplayDropped,
+		DisplayScreens, DisplayRate, DisplayHashTime, DisplayOutputAsked, DisplayOutputOn,
+		DisplayFrames, DisplayBytes, DisplayDropped, DisplayBrightness, DisplayPace, DisplayCoarse,
 		FeedItems, FeedStale, Quotes, ChatWaiters, ChatMessages,
 	}
 }

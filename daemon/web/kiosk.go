@@ -4,6 +4,7 @@ import (
 	"crypto/subtle"
 	"fmt"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 )
@@ -13,6 +14,7 @@ const (
 	KioskTokenFile = "kiosk-token"
 	// KioskSignIn is where the kiosk's browser starts: it turns ?token= into a
 	// cookie and goes on to /kiosk, so that no address with a token stays behind.
+	// ?output=HDMI-1 and ?view= are taken along.
 	KioskSignIn = "/kiosk/sign-in"
 	// KioskHeader carries the token for a client that keeps no cookies.
 	KioskHeader = "X-Sierpi-Kiosk"
@@ -69,7 +71,15 @@ func (k *KioskDoor) Routes(look *Look) []Route {
 		}
 		w.Header().Set("Cache-Control", "no-store")
 		setCookie(w, r, kioskCookie, k.token, 0)
-		http.Redirect(w, r, "/kiosk", http.StatusSeeOther)
+		// Which of the machine's outputs it is on goes with it; the token does not.
+		kept := url.Values{}
+		for _, name := range []string{"output", "view"} {
+			if v := r.URL.Query().Get(name); v != "" {
+				kept.Set(name, v)
+			}
+		}
+		to := url.URL{Path: "/kiosk", RawQuery: kept.Encode()}
+		http.Redirect(w, r, to.String(), http.StatusSeeOther)
 	})}}
 }
 

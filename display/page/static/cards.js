@@ -1,5 +1,7 @@
 // The cards over the picture: text along the edges, never over the middle.
 
+import { drift } from "./drift.js";
+
 /**
  * @typedef {object} Cards
  * @property {boolean} [time]
@@ -72,9 +74,7 @@ export class CardTable {
 
   /** Moves all cards a little every minute, so that nothing burns in. */
   #shift() {
-    const minutes = Math.floor(Date.now() / 60000);
-    // Two periods without a common factor wander over the whole little field.
-    const x = Math.sin(2 * Math.PI * minutes / 31), y = Math.sin(2 * Math.PI * minutes / 23);
+    const { x, y } = drift(Date.now());
     this.#container.style.translate = `${(x * 0.9).toFixed(2)}vmin ${(y * 0.9).toFixed(2)}vmin`;
   }
 

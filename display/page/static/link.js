@@ -12,6 +12,7 @@ const ACK_EVERY = 100; // ms
  * @property {(frame: Frame) => void} frame a frame was decoded
  * @property {(cards: any) => void} cards
  * @property {(up: boolean) => void} state connected, or not
+ * @property {(message: any) => void} [tell] whatever else the stage says, by its type
  */
 
 /** A name that survives a reload of this tab. */
@@ -67,8 +68,11 @@ export class Link {
   #connect() {
     const url = new URL("/display/screen", location.href);
     url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
-    const token = new URLSearchParams(location.search).get("token");
-    if (token) url.searchParams.set("token", token);
+    const query = new URLSearchParams(location.search);
+    for (const name of ["token", "output", "view"]) {
+      const value = query.get(name);
+      if (value) url.searchParams.set(name, value);
+    }
     if (Number.isFinite(this.#rate)) url.searchParams.set("rate", String(this.#rate));
     const id = screenID();
     if (id) url.searchParams.set("id", id);
@@ -86,6 +90,7 @@ export class Link {
       if (typeof event.data === "string") {
         const message = JSON.parse(event.data);
         if (message.type === "cards") this.#listener.cards(message.cards);
+        else this.#listener.tell?.(message);
         return;
       }
       turn = turn.then(async () => {

@@ -2,6 +2,7 @@
 // cards over them and reports what it painted.
 
 import { CardTable } from "./cards.js";
+import { drift } from "./drift.js";
 import { Link } from "./link.js";
 import { LADDER, painter } from "./paint.js";
 import { hash } from "./wire.js";
@@ -14,6 +15,8 @@ const BEAT = 5000; // ms between heartbeats
 const PICTURE = 1000; // ms between pictures on the last rung
 const CALM_RATE = 2.5; // frames a second for people who asked for less motion
 const SLOW_BEATS = 3; // so many slow heartbeats lead one rung down
+const PICTURE_PATH = "/display/frame.png" + location.search;
+const SHIFT = 3; // pixels of the screen that the picture wanders, against burn-in
 
 const stage = /** @type {HTMLElement} */ (document.getElementById("stage"));
 const sign = /** @type {HTMLElement} */ (document.getElementById("sign"));
@@ -46,7 +49,11 @@ class Screen {
       frame: (frame) => this.#take(frame),
       cards: (cards) => cardTable.show(cards),
       state: (up) => document.body.classList.toggle("offline", !up),
+      tell: (message) => {
+        if (message.type === "light") this.#light(message);
+      },
     });
+    setInterval(() => this.#layOut(), 60000);
     setInterval(() => this.beat(), BEAT);
     setInterval(() => this.#fetchPicture(), PICTURE);
     calmQuery.addEventListener("change", () => {
@@ -60,6 +67,15 @@ class Screen {
       if (event.key === " " || event.key === "p") this.pause(!this.paused);
     });
     document.getElementById("pause")?.addEventListener("click", () => this.pause(!this.paused));
+  }
+
+  /**
+   * The output is to be dark, or the cards as dim as the picture.
+   * @param {{on: boolean, bright: number}} light
+   */
+  #light({ on, bright }) {
+    document.body.classList.toggle("dark", !on);
+    document.body.style.setProperty("--bright", bright.toFixed(3));
   }
 
   /** @returns {Rung} */
@@ -150,12 +166,13 @@ class Screen {
     if (w < h && width * scale > w * 1.34) scale = Math.floor(contain + 0.01);
     if (w >= h && (width * scale > w * 1.25 || height * scale > h * 1.25)) scale = cover;
     if (scale < 1) scale = contain;
+    const place = drift(Date.now());
     for (const { element } of this.#painters) {
       element.style.width = `${width * scale / dpr}px`;
       element.style.height = `${height * scale / dpr}px`;
-      // Centred, on whole pixels of the screen.
-      element.style.left = `${Math.round((w - width * scale) / 2) / dpr}px`;
-      element.style.top = `${Math.round((h - height * scale) / 2) / dpr}px`;
+      // Centred but for a few, on whole pixels of the screen.
+      element.style.left = `${Math.round((w - width * scale) / 2 + SHIFT * place.x) / dpr}px`;
+      element.style.top = `${Math.round((h - height * scale) / 2 + SHIFT * place.y) / dpr}px`;
       element.classList.toggle("smooth", Math.abs(scale - Math.round(scale)) > 0.01);
     }
   }
@@ -187,12 +204,15 @@ class Screen {
     this.#beatAt = now;
     this.#count = this.#spent = this.link.spent = this.link.received = 0;
 
-    const px = this.rung === "quarter" ? null : this.read();
+    const px = this.read();
+    const sum = px ? hash(px) : null;
+    const blank = px ? px.every((p) => p === px[0]) : false;
     this.link.send({
       type: "beat",
       frame: this.painted,
-      hash: px ? hash(px) : null,
-      blank: px ? px.every((p) => p === px[0]) : false,
+      hash: sum,
+      blank,
+      spent: px ? performance.now() - now : 0,
       rate: frames / seconds,
       rung: this.rung,
       visible: !document.hidden,
@@ -219,7 +239,7 @@ class Screen {
       return;
     }
     try {
-      const answer = await fetch("/display/frame.png" + (query.has("token") ? "?token=" + encodeURIComponent(query.get("token") ?? "") : ""), { cache: "no-store" });
+      const answer = await fetch(PICTURE_PATH, { cache: "no-store" });
       if (!answer.ok) return;
       const number = Number(answer.headers.get("Sierpi-Frame"));
       const url = URL.createObjectURL(await answer.blob());

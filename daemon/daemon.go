@@ -129,6 +129,7 @@ func Run(ctx context.Context, o Options) (err error) {
 		Fade:            time.Duration(o.Config.Display.Fade),
 		Logger:          o.Log,
 		RateLimit:       frameRate,
+		Kiosk:           func(r *http.Request) bool { return web.RoleOf(r) == web.Kiosk },
 		Figures:         settings,
 		Cards:           atAGlance.now,
 	})

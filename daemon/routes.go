@@ -54,6 +54,8 @@ func routes(p parts) []web.Route {
 			p.pages.assets.Route(p.look),
 			{Method: "GET", Pattern: "/display/screen", Role: web.Anyone, Streams: true, Handler: http.HandlerFunc(p.stage.ServeScreen)},
 			{Method: "GET", Pattern: "/display/frame.png", Role: web.Anyone, Handler: http.HandlerFunc(p.stage.ServePicture)},
+			{Method: "GET", Pattern: display.OutputsPath, Role: web.Kiosk, Streams: true, Handler: http.HandlerFunc(p.stage.ServeOutputs)},
+			{Method: "POST", Pattern: display.OutputsPath, Role: web.Kiosk, MaxBody: 16 << 10, Handler: http.HandlerFunc(p.stage.ServeOutputs)},
 			{Method: "GET", Pattern: "/display/cells", Role: web.Anyone, Handler: http.HandlerFunc(p.stage.ServeCells)},
 		},
 		p.look.Routes(),

@@ -22,6 +22,7 @@ import (
 var nativePackages = []string{
 	"dash", "coreutils", "sed", "grep", "findutils", "mawk", "tar", "gzip", "xz-utils", "zstd", "cpio", "bzip2",
 	"perl-base", "dpkg", "debianutils", "diffutils", "python3.13-minimal", "util-linux", "libc-bin",
+	"udev", // systemd-hwdb compiles its database for a minute under emulation
 }
 
 // standInHook lays the native tree's programs over the root's before anything is
@@ -46,8 +47,13 @@ fi
 while read -r program; do
     if [ -f "$root/$program" ] && [ ! -L "$root/$program" ]; then
         mv "$root/$program" "$root/$program.later"
-    elif [ -e "$root/$program" ] || [ "${program##*/}" != python3.13 ]; then
-        continue # not in the image; but Python is yet to come
+    elif [ -e "$root/$program" ]; then
+        continue
+    else
+        case "${program##*/}" in
+        python3.13 | systemd-hwdb) ;; # yet to come
+        *) continue ;; # not in the image
+        esac
     fi
     cp "$native/$program" "$root/$program"
     printf '/%s\n/%s.later\n:\n' "$program" "$program" >>"$root/var/lib/dpkg/diversions"

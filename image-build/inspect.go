@@ -269,7 +269,11 @@ func (i *inspection) bootSecrets() {
 		} else if secret {
 			i.report("boot partition: sierpi.toml holds a password; an image with its owner's own is inspected with --personal")
 		}
-		if cfg, _ := config.Parse("sierpi.toml", data); cfg.Store.DSN != "" {
+		cfg, mistakes := config.Parse("sierpi.toml", data)
+		if err := mistakes.Err(); err != nil {
+			i.report("boot partition: %v", err) // also a password under a name that nobody takes away
+		}
+		if cfg.Store.DSN != "" {
 			i.report("boot partition: sierpi.toml holds the database's address, maybe with its password")
 		}
 	}

@@ -29,6 +29,7 @@ type Options struct {
 	Compress       bool    // also write the .xz and what belongs to it
 	Emulated       bool    // run every program of a foreign architecture under emulation
 	ComparePlain   bool    // also time mmdebstrap alone with the same packages
+	Keep           bool    // leave the scratch folder, to see what became of a failed build
 	Progress       io.Writer
 	ReleaseAddress string // where the results will be published; for the Imager's list
 }
@@ -70,7 +71,11 @@ func Build(ctx context.Context, o Options) (Result, error) {
 	if err != nil {
 		return res, err
 	}
-	defer os.RemoveAll(work)
+	if o.Keep {
+		defer fmt.Fprintf(o.Progress, "the scratch folder %s is kept\n", work)
+	} else {
+		defer os.RemoveAll(work)
+	}
 	for _, dir := range []*string{&o.Cache, &o.Out} {
 		if *dir, err = filepath.Abs(*dir); err != nil {
 			return res, err

@@ -72,6 +72,17 @@ type inspection struct {
 	findings   []string
 }
 
+// read reads a file of the image. A link that leads out of the image is an error: it must
+// not make the inspection read this machine's own file in its place.
+func (i *inspection) read(dir, name string) ([]byte, error) {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer root.Close()
+	return root.ReadFile(strings.TrimPrefix(name, "/"))
+}
+
 func (i *inspection) report(format string, args ...any) {
 	i.findings = append(i.findings, fmt.Sprintf(format, args...))
 }
@@ -198,7 +209,7 @@ func (i *inspection) walkRoot() error {
 
 func (i *inspection) accounts() {
 	for _, name := range []string{"/etc/shadow", "/etc/shadow-", "/etc/gshadow"} {
-		data, err := os.ReadFile(filepath.Join(i.root, name))
+		data, err := i.read(i.root, name)
 		if err != nil {
 			continue // absent
 		}
@@ -215,11 +226,11 @@ func (i *inspection) accounts() {
 func (i *inspection) sources() {
 	list, _ := filepath.Glob(filepath.Join(i.root, "etc/apt/sources.list.d/*"))
 	for _, path := range append(list, filepath.Join(i.root, "etc/apt/sources.list")) {
-		data, err := os.ReadFile(path)
+		name := strings.TrimPrefix(path, i.root)
+		data, err := i.read(i.root, name)
 		if err != nil {
 			continue
 		}
-		name := strings.TrimPrefix(path, i.root)
 		if strings.HasSuffix(name, ".sources") {
 			for _, paragraph := range strings.Split(string(data), "\n\n") {
 				if strings.Contains(paragraph, "URIs:") && !strings.Contains(paragraph, "\nSigned-By: /") {
@@ -241,7 +252,7 @@ func (i *inspection) sources() {
 	}
 	confs, _ := filepath.Glob(filepath.Join(i.root, "etc/apt/apt.conf.d/*"))
 	for _, path := range confs {
-		if data, err := os.ReadFile(path); err == nil && regexp.MustCompile(`(?i)(AllowUnauthenticated|AllowInsecureRepositories|AllowWeakRepositories)[^;\n]*"?(true|1|yes)`).Match(data) {
+		if data, err := i.read(i.root, strings.TrimPrefix(path, i.root)); err == nil && regexp.MustCompile(`(?i)(AllowUnauthenticated|AllowInsecureRepositories|AllowWeakRepositories)[^;\n]*"?(true|1|yes)`).Match(data) {
 			i.report("%s: lets unsigned packages in", strings.TrimPrefix(path, i.root))
 		}
 	}
@@ -252,13 +263,17 @@ func (i *inspection) bootSecrets() {
 	if i.personal {
 		return
 	}
-	if data, err := os.ReadFile(filepath.Join(i.boot, "sierpi.toml")); err == nil {
+	if data, err := i.read(i.boot, "sierpi.toml"); err == nil {
 		if _, secret, err := config.TakeSecrets(data, config.SecretKeys()...); err != nil {
 			i.report("boot partition: sierpi.toml: %v", err)
 		} else if secret {
 			i.report("boot partition: sierpi.toml holds a password; an image with its owner's own is inspected with --personal")
 		}
-		if cfg, _ := config.Parse("sierpi.toml", data); cfg.Store.DSN != "" {
+		cfg, mistakes := config.Parse("sierpi.toml", data)
+		if err := mistakes.Err(); err != nil {
+			i.report("boot partition: %v", err) // also a password under a name that nobody takes away
+		}
+		if cfg.Store.DSN != "" {
 			i.report("boot partition: sierpi.toml holds the database's address, maybe with its password")
 		}
 	}
@@ -271,7 +286,7 @@ func (i *inspection) bootSecrets() {
 
 // lint checks the boot partition for the boards that the image itself claims.
 func (i *inspection) lint(rootPart string) error {
-	data, err := os.ReadFile(filepath.Join(i.root, markPath))
+	data, err := i.read(i.root, markPath)
 	if errors.Is(err, fs.ErrNotExist) {
 		i.report("%s is missing: this is not an image of sierpi, and its first boot would take nothing over", markPath)
 		return nil
@@ -283,12 +298,12 @@ func (i *inspection) lint(rootPart string) error {
 		i.report("%s: %v", markPath, err)
 		return nil
 	}
-	fstab, err := os.ReadFile(filepath.Join(i.root, "etc/fstab"))
+	fstab, err := i.read(i.root, "etc/fstab")
 	if err != nil || !strings.Contains(string(fstab), "PARTUUID="+rootPart+" / ") {
 		i.report("/etc/fstab does not mount this image's root, PARTUUID=%s", rootPart)
 	}
 	if mark.Board == "pc" {
-		grub, err := os.ReadFile(filepath.Join(i.root, "boot/grub/grub.cfg"))
+		grub, err := i.read(i.root, "boot/grub/grub.cfg")
 		if err != nil || !strings.Contains(string(grub), "root=PARTUUID="+rootPart) {
 			i.report("/boot/grub/grub.cfg does not start this image's root, PARTUUID=%s", rootPart)
 		}

@@ -57,6 +57,9 @@ func (b layoutBuild) run(ctx context.Context, stdin string, name string, args ..
 
 // build writes the image file.
 func (b layoutBuild) build(ctx context.Context, image string) error {
+	if err := clampTimes(b.root, b.time); err != nil {
+		return err
+	}
 	fat := filepath.Join(b.work, "boot.fat")
 	ext4 := filepath.Join(b.work, "root.ext4")
 	if err := b.fat(ctx, fat); err != nil {
@@ -160,6 +163,7 @@ func (b layoutBuild) ext4(ctx context.Context, path string) (int64, error) {
 	if err := os.Truncate(path, size); err != nil {
 		return 0, err
 	}
+	// The mount point has just changed.
 	if err := clampTimes(b.root, b.time); err != nil {
 		return 0, err
 	}

@@ -5,12 +5,14 @@ import (
 	"context"
 	"debug/elf"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 )
 
@@ -22,6 +24,7 @@ import (
 var nativePackages = []string{
 	"dash", "coreutils", "sed", "grep", "findutils", "mawk", "tar", "gzip", "xz-utils", "zstd", "cpio", "bzip2",
 	"perl-base", "dpkg", "debianutils", "diffutils", "python3.13-minimal", "util-linux", "libc-bin",
+	"udev", // systemd-hwdb compiles its database for a minute under emulation
 }
 
 // standInHook lays the native tree's programs over the root's before anything is
@@ -46,8 +49,13 @@ fi
 while read -r program; do
     if [ -f "$root/$program" ] && [ ! -L "$root/$program" ]; then
         mv "$root/$program" "$root/$program.later"
-    elif [ -e "$root/$program" ] || [ "${program##*/}" != python3.13 ]; then
-        continue # not in the image; but Python is yet to come
+    elif [ -e "$root/$program" ]; then
+        continue
+    else
+        case "${program##*/}" in
+        python3.13 | systemd-hwdb) ;; # yet to come
+        *) continue ;; # not in the image
+        esac
     fi
     cp "$native/$program" "$root/$program"
     printf '/%s\n/%s.later\n:\n' "$program" "$program" >>"$root/var/lib/dpkg/diversions"
@@ -164,15 +172,45 @@ func onlyMachine(root, arch string) error {
 	})
 }
 
+// skipCPIO returns what follows the uncompressed archives at the start of an initramfs:
+// Debian 13 puts there what is compressed already, modules and firmware.
+func skipCPIO(data []byte) ([]byte, error) {
+	const header = 110 // "070701" and thirteen numbers of eight hexadecimal digits
+	align := func(n int) int { return (n + 3) &^ 3 }
+	rest := data
+	for {
+		rest = bytes.TrimLeft(rest, "\x00")
+		if !bytes.HasPrefix(rest, []byte("070701")) {
+			return rest, nil
+		}
+		if len(rest) < header {
+			return nil, errors.New("an archive's header is cut off")
+		}
+		size, err1 := strconv.ParseUint(string(rest[54:62]), 16, 32)
+		name, err2 := strconv.ParseUint(string(rest[94:102]), 16, 32)
+		if err := errors.Join(err1, err2); err != nil {
+			return nil, fmt.Errorf("an archive's header cannot be read: %w", err)
+		}
+		end := align(align(header+int(name)) + int(size))
+		if end > len(rest) {
+			return nil, errors.New("an archive's file is cut off")
+		}
+		rest = rest[end:]
+	}
+}
+
 // initramfsMachine looks at every ELF header of an initramfs.
 func initramfsMachine(path string, want elf.Machine) error {
-	f, err := os.Open(path)
+	whole, err := os.ReadFile(path)
 	if err != nil {
 		return err
 	}
-	defer f.Close()
-	cmd := exec.Command("zstd", "-dcqf")
-	cmd.Stdin = f
+	packed, err := skipCPIO(whole)
+	if err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	cmd := exec.Command("zstd", "-dcq")
+	cmd.Stdin = bytes.NewReader(packed)
 	data, err := cmd.Output()
 	if err != nil {
 		return fmt.Errorf("%s is not compressed by zstd: %w", path, err)

@@ -5,6 +5,7 @@ import (
 	"debug/elf"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -195,7 +196,8 @@ func TestInspectFinds(t *testing.T) {
 		{"etc/apt/sources.list.d/x.sources", "Types: deb\nURIs: http://x.example\nTrusted: yes\nSigned-By: /x.gpg\n", "an unsigned source"},
 		{"etc/apt/apt.conf.d/99x", "Acquire::AllowInsecureRepositories \"true\";\n", "lets unsigned packages in"},
 		{"etc/wpa_supplicant/wpa_supplicant-wlan0.conf", "network={\n psk=\"secret words\"\n}\n", "a Wi-Fi password"},
-		{"boot/firmware/sierpi.toml", "[firstboot]\npassword = \"secret words\"\n", "holds a password"},
+		{"boot/firmware/sierpi.toml", "[firstboot.wifi]\npassword = \"secret words\"\n", "holds a password"},
+		{"boot/firmware/sierpi.toml", "[firstboot]\npasword = \"secret words\"\n", "pasword"},
 		{"boot/firmware/userconf.txt", "ada:$6$x", "the answers of one owner"},
 		{"boot/firmware/config.txt", "[all]\nenable_uart=0\n", "lacks enable_uart=1"},
 		{"boot/firmware/cmdline.txt", "quiet\n", "more than one line"},
@@ -241,6 +243,49 @@ func TestStandInLeft(t *testing.T) {
 	if err := onlyMachine(root, "amd64"); err != nil {
 		t.Error(err)
 	}
+}
+
+// cpio is an archive of one file, as an initramfs holds it.
+func cpio(name, data string) string {
+	pad := func(s string) string { return s + strings.Repeat("\x00", (4-len(s)%4)%4) }
+	entry := func(name, data string) string {
+		return pad(pad("070701"+strings.Repeat("00000000", 6)+fmt.Sprintf("%08x", len(data))+strings.Repeat("00000000", 4)+fmt.Sprintf("%08x", len(name)+1)+"00000000"+name+"\x00") + data)
+	}
+	return pad(entry(name, data) + entry("TRAILER!!!", ""))
+}
+
+// TestInitramfsMachine: Debian 13's has an uncompressed archive before the compressed one.
+func TestInitramfsMachine(t *testing.T) {
+	zstd := systemtest.Tool(t, "zstd", "zstd")
+	cmd := exec.Command(zstd, "-cq")
+	cmd.Stdin = strings.NewReader(cpio("usr/bin/busybox", string(program(t, "arm64"))))
+	packed, err := cmd.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	early := cpio("usr/lib/modules/x.ko.xz", "\xfd7zXZ compressed already")
+	for name, doc := range map[string]string{"with": early + strings.Repeat("\x00", 512) + string(packed), "without": string(packed)} {
+		path := filepath.Join(t.TempDir(), "initrd.img")
+		write(t, path, []byte(doc), 0o644)
+		if err := initramfsMachine(path, elf.EM_AARCH64); err != nil {
+			t.Errorf("%s an early archive: %v", name, err)
+		}
+		if err := initramfsMachine(path, elf.EM_ARM); err == nil {
+			t.Errorf("%s an early archive: a program of arm64 passes for one of arm", name)
+		}
+	}
+	for name, doc := range map[string]string{"early only": early, "cut off": early[:150], "empty": ""} {
+		path := filepath.Join(t.TempDir(), "initrd.img")
+		write(t, path, []byte(doc), 0o644)
+		if err := initramfsMachine(path, elf.EM_AARCH64); err == nil {
+			t.Errorf("%s: passes", name)
+		}
+	}
+}
+
+func FuzzSkipCPIO(f *testing.F) {
+	f.Add([]byte(cpio("a", "b")))
+	f.Fuzz(func(t *testing.T, data []byte) { _, _ = skipCPIO(data) })
 }
 
 func TestIdentityFollowsTheLock(t *testing.T) {

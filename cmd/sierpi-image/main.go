@@ -97,7 +97,7 @@ func buildCommand() *cobra.Command {
 	var r imagebuild.Recipe
 	var keys []string
 	var wifi, lock, config, address string
-	var plain, noCompress, emulated bool
+	var plain, noCompress, emulated, keep bool
 	cmd := &cobra.Command{
 		Use:   "build",
 		Short: "Build a flashable image",
@@ -133,7 +133,7 @@ func buildCommand() *cobra.Command {
 					return err
 				}
 			}
-			o.Recipe, o.ComparePlain, o.Compress, o.ReleaseAddress, o.Emulated = r, plain, !noCompress, address, emulated
+			o.Recipe, o.ComparePlain, o.Compress, o.ReleaseAddress, o.Emulated, o.Keep = r, plain, !noCompress, address, emulated, keep
 			res, err := imagebuild.Build(cmd.Context(), o)
 			if err != nil {
 				return err
@@ -159,6 +159,7 @@ func buildCommand() *cobra.Command {
 	f.StringVar(&address, "release-address", "", "the results will be found below this `URL`; for the Imager's list")
 	f.BoolVar(&plain, "compare", false, "also time mmdebstrap alone with the same packages")
 	f.BoolVar(&emulated, "emulated", false, "emulate every program of the image's architecture, as a plain chroot does; the image is the same")
+	f.BoolVar(&keep, "keep", false, "leave the scratch folder, to see what became of a failed build")
 	f.BoolVar(&noCompress, "no-compress", false, "write the plain image only")
 	return cmd
 }

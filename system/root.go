@@ -56,6 +56,9 @@ func (r Root) ReadFile(path string) ([]byte, error) {
 		} else {
 			buf = buf[:len(buf)+n]
 		}
+		if len(buf) < len(first) && strings.HasPrefix(path, "/sys/") {
+			return buf, nil // an attribute comes whole: nobody need ask for its end
+		}
 		if len(buf) == cap(buf) {
 			buf = slices.Grow(buf, len(buf)+512)
 		}

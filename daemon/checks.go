@@ -6,6 +6,8 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -119,9 +121,13 @@ func statusLine(stage *display.Stage) func() string {
 	}
 }
 
+// scrapedAge is how old a part's state may be in a scrape: as old as the watchdog's
+// last look at them all.
+const scrapedAge = 15 * time.Second
+
 func healthFigures(h *Health) metrics.Source {
 	return func(ctx context.Context, emit metrics.Emit) {
-		for _, p := range h.Report(ctx).Parts {
+		for _, p := range h.Recent(ctx, scrapedAge).Parts {
 			for _, s := range []State{OK, Absent, Stale, Failed} {
 				v := 0.0
 				if p.State == s {
@@ -186,12 +192,26 @@ func stateFigures(dir string) metrics.Source {
 	}
 }
 
+// countedEvery is how often the database is asked for a scrape: quotes come one by
+// one, and a question costs as much as a third of all other figures.
+const countedEvery = time.Minute
+
 // serviceFigures emits what the services hold.
 func serviceFigures(sayings *quotes.Service, talk *chat.Service) metrics.Source {
+	var mu sync.Mutex
+	var quotes int
+	var counted time.Time
 	return func(ctx context.Context, emit metrics.Emit) {
-		if n, err := sayings.Count(ctx); err == nil {
-			emit(metrics.Quotes, float64(n))
+		mu.Lock()
+		defer mu.Unlock()
+		if counted.IsZero() || time.Since(counted) > countedEvery {
+			n, err := sayings.Count(ctx)
+			if err != nil {
+				return
+			}
+			quotes, counted = n, time.Now()
 		}
+		emit(metrics.Quotes, float64(quotes))
 		emit(metrics.ChatWaiters, float64(talk.Waiting()))
 		emit(metrics.ChatMessages, float64(talk.Posted()))
 	}

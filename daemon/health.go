@@ -52,6 +52,8 @@ type Health struct {
 	checks  []Check
 	seen    map[string]entered
 	pending map[string]bool // checks that have not come back
+	last    Report
+	lastAt  time.Time
 }
 
 type entered struct {
@@ -91,7 +93,20 @@ func (h *Health) Report(ctx context.Context) Report {
 			report.Status = Failed
 		}
 	}
+	h.last, h.lastAt = report, now
 	return report
+}
+
+// Recent is the last report if it is no older than age, else a new one: a scrape
+// need not run the checks that have just been run for the watchdog.
+func (h *Health) Recent(ctx context.Context, age time.Duration) Report {
+	h.mu.Lock()
+	last, at := h.last, h.lastAt
+	h.mu.Unlock()
+	if !at.IsZero() && time.Since(at) <= age {
+		return last
+	}
+	return h.Report(ctx)
 }
 
 // look runs one check, and leaves one that hangs behind without starting another.

@@ -220,8 +220,8 @@ func (m *machine) throttleFigures(emit metrics.Emit) {
 }
 
 func (m *machine) zramFigures(emit metrics.Emit) {
-	devices, err := zram.Read(m.root)
-	if err != nil && !errors.Is(err, zram.ErrAbsent) {
+	devices, err := zram.Figures(m.root)
+	if err != nil {
 		m.log.Warn("zram figures are incomplete", "err", err)
 	}
 	for _, d := range devices {

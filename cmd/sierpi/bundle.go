@@ -207,12 +207,19 @@ func (b *bundler) pack(path, dir string, now time.Time) (err error) {
 
 // redactor replaces what is nobody's business.
 type redactor struct {
-	known []string // values that are secret or personal, longest first
+	known            []string // values that are secret or personal, longest first
+	rules            []rule
+	mail, ipv4, ipv6 *regexp.Regexp
 }
 
 // newRedactor knows the secrets of the config and this machine's name.
 func newRedactor(root system.Root, cfg config.Config) *redactor {
-	r := &redactor{}
+	r := &redactor{
+		rules: rules(),
+		mail:  regexp.MustCompile(`\b[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*\.([A-Za-z]{2,})\b`),
+		ipv4:  regexp.MustCompile(`\b(?:\d{1,3}\.){3}\d{1,3}\b`),
+		ipv6:  regexp.MustCompile(`(?i)\b[0-9a-f]{1,4}(?::[0-9a-f]{0,4}){2,7}\b|(?i)\b(?:fe80|f[cd][0-9a-f]{2}|2[0-9a-f]{3})::?[0-9a-f:]*`),
+	}
 	// What Redact changes are the secrets.
 	shown, whole := flat(config.Redact(cfg)), flat(cfg)
 	for key, v := range whole {
@@ -266,35 +273,34 @@ func flat(cfg config.Config) map[string]string {
 	return out
 }
 
-// rules are what is hidden wherever it stands; $1 stays.
-var rules = []struct {
+// rule hides what matches.
+type rule struct {
 	what *regexp.Regexp
 	with string
-}{
-	// Keys in PEM and OpenSSH's form, over several lines.
-	{regexp.MustCompile(`(?s)-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(-----END [A-Z ]*PRIVATE KEY-----|\z)`), "(private key hidden)"},
-	{regexp.MustCompile(`\b(ssh-[a-z0-9-]+|ecdsa-[a-z0-9-]+|sk-[a-z0-9@.-]+) AAAA[0-9A-Za-z+/=]+[^\n"']*`), "${1} (key hidden)"},
-	// crypt(3) hashes.
-	{regexp.MustCompile(`\$(?:[0-9a-z]{1,3}|2[abxy]|gy|yescrypt)\$[./0-9A-Za-z$,=]{8,}`), "(hash hidden)"},
-	// name=value and name: value of what is called a secret.
-	{regexp.MustCompile(`(?i)\b([a-z0-9_.-]*(?:passw(?:or)?d|passphrase|psk|ssid|secret|token|api[_-]?key|private[_-]?key|auth|cookie|credential|dsn)[a-z0-9_.-]*["']?\s*[:=]\s*)("[^"\n]*"|'[^'\n]*'|[^\s,;&"']+)`), "${1}(hidden)"},
-	{regexp.MustCompile(`(?i)\b(bearer|basic)\s+[a-z0-9+/=._~-]{8,}`), "${1} (hidden)"},
-	// What the daemon greets its owner with, once, and the journal keeps.
-	{regexp.MustCompile(`(?m)(\bowner\s{2,})\S+`), "${1}(hidden)"},
-	// User and password in an address.
-	{regexp.MustCompile(`([a-zA-Z][a-zA-Z0-9+.-]*://)[^/\s@"']+@`), "${1}(hidden)@"},
-	// /proc/cpuinfo and the kernel's command line.
-	{regexp.MustCompile(`(?mi)^(Serial\s*:\s*)[0-9a-f]+`), "${1}(hidden)"},
-	{regexp.MustCompile(`(?i)\b((?:board|boot)?_?serial(?:no|number)?=)\S+`), "${1}(hidden)"},
-	// Network cards.
-	{regexp.MustCompile(`\b(?:[0-9A-Fa-f]{2}[:-]){5}[0-9A-Fa-f]{2}\b`), "(network card hidden)"},
 }
 
-var (
-	mail = regexp.MustCompile(`\b[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*\.([A-Za-z]{2,})\b`)
-	ipv4 = regexp.MustCompile(`\b(?:\d{1,3}\.){3}\d{1,3}\b`)
-	ipv6 = regexp.MustCompile(`(?i)\b[0-9a-f]{1,4}(?::[0-9a-f]{0,4}){2,7}\b|(?i)\b(?:fe80|f[cd][0-9a-f]{2}|2[0-9a-f]{3})::?[0-9a-f:]*`)
-)
+// rules are what is hidden wherever it stands; $1 stays.
+func rules() []rule {
+	return []rule{
+		// Keys in PEM and OpenSSH's form, over several lines.
+		{regexp.MustCompile(`(?s)-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(-----END [A-Z ]*PRIVATE KEY-----|\z)`), "(private key hidden)"},
+		{regexp.MustCompile(`\b(ssh-[a-z0-9-]+|ecdsa-[a-z0-9-]+|sk-[a-z0-9@.-]+) AAAA[0-9A-Za-z+/=]+[^\n"']*`), "${1} (key hidden)"},
+		// crypt(3) hashes.
+		{regexp.MustCompile(`\$(?:[0-9a-z]{1,3}|2[abxy]|gy|yescrypt)\$[./0-9A-Za-z$,=]{8,}`), "(hash hidden)"},
+		// name=value and name: value of what is called a secret.
+		{regexp.MustCompile(`(?i)\b([a-z0-9_.-]*(?:passw(?:or)?d|passphrase|psk|ssid|secret|token|api[_-]?key|private[_-]?key|auth|cookie|credential|dsn)[a-z0-9_.-]*["']?\s*[:=]\s*)("[^"\n]*"|'[^'\n]*'|[^\s,;&"']+)`), "${1}(hidden)"},
+		{regexp.MustCompile(`(?i)\b(bearer|basic)\s+[a-z0-9+/=._~-]{8,}`), "${1} (hidden)"},
+		// What the daemon greets its owner with, once, and the journal keeps.
+		{regexp.MustCompile(`(?m)(\bowner\s{2,})\S+`), "${1}(hidden)"},
+		// User and password in an address.
+		{regexp.MustCompile(`([a-zA-Z][a-zA-Z0-9+.-]*://)[^/\s@"']+@`), "${1}(hidden)@"},
+		// /proc/cpuinfo and the kernel's command line.
+		{regexp.MustCompile(`(?mi)^(Serial\s*:\s*)[0-9a-f]+`), "${1}(hidden)"},
+		{regexp.MustCompile(`(?i)\b((?:board|boot)?_?serial(?:no|number)?=)\S+`), "${1}(hidden)"},
+		// Network cards.
+		{regexp.MustCompile(`\b(?:[0-9A-Fa-f]{2}[:-]){5}[0-9A-Fa-f]{2}\b`), "(network card hidden)"},
+	}
+}
 
 // text hides what is in it.
 func (r *redactor) text(in []byte) []byte {
@@ -302,10 +308,10 @@ func (r *redactor) text(in []byte) []byte {
 	for _, secret := range r.known {
 		out = strings.ReplaceAll(out, secret, "(hidden)")
 	}
-	for _, rule := range rules {
+	for _, rule := range r.rules {
 		out = rule.what.ReplaceAllString(out, rule.with)
 	}
-	out = mail.ReplaceAllStringFunc(out, func(s string) string {
+	out = r.mail.ReplaceAllStringFunc(out, func(s string) string {
 		// serial-getty@ttyS0.service is no address.
 		switch s[strings.LastIndexByte(s, '.')+1:] {
 		case "service", "socket", "timer", "device", "target", "slice", "scope", "mount", "swap", "path":
@@ -313,13 +319,13 @@ func (r *redactor) text(in []byte) []byte {
 		}
 		return "(mail address hidden)"
 	})
-	out = ipv4.ReplaceAllStringFunc(out, func(s string) string {
+	out = r.ipv4.ReplaceAllStringFunc(out, func(s string) string {
 		if strings.HasPrefix(s, "127.") || s == "0.0.0.0" || s == "255.255.255.255" {
 			return s
 		}
 		return "(address hidden)"
 	})
-	out = ipv6.ReplaceAllStringFunc(out, func(s string) string {
+	out = r.ipv6.ReplaceAllStringFunc(out, func(s string) string {
 		// Times of day (12:34:56) and the like have no letters and two colons.
 		if strings.Count(s, ":") < 3 && !strings.Contains(s, "::") {
 			return s

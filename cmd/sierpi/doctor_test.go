@@ -14,6 +14,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/sierpi/sierpi/daemon/config"
 	"github.com/sierpi/sierpi/system"
 	"github.com/sierpi/sierpi/system/systemtest"
 )
@@ -187,7 +188,8 @@ func TestBundleHasNoSecrets(t *testing.T) {
 }
 
 func TestRedactor(t *testing.T) {
-	r := &redactor{known: []string{"hunter2"}}
+	r := newRedactor(system.Root(t.TempDir()), config.Default())
+	r.known = []string{"hunter2"}
 	for in, want := range map[string]string{
 		"owner    k3v9-p2xq-77aa-bcde-mn45   (shown this once":                              "owner    (hidden)   (shown this once",
 		"wall     http://localhost/kiosk/sign-in?token=abcdef0123":                          "wall     http://localhost/kiosk/sign-in?token=(hidden)",

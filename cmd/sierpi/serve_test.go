@@ -281,7 +281,7 @@ func TestServeScraped(t *testing.T) {
 }
 
 // freeAddress is an address that nobody listens on just now.
-func freeAddress(t *testing.T) string {
+func freeAddress(t testing.TB) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

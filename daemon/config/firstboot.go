@@ -3,7 +3,6 @@ package config
 import (
 	"bytes"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -31,24 +30,24 @@ type WiFi struct {
 }
 
 var (
-	validHostname = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
-	validUsername = regexp.MustCompile(`^[a-z_][a-z0-9_-]{0,31}$`)
+	validHostname = newPattern(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
+	validUsername = newPattern(`^[a-z_][a-z0-9_-]{0,31}$`)
 	// The methods that Debian's crypt(3) still takes, in the characters that crypt(5) allows:
 	// a colon or a newline would write a line of its own into /etc/shadow.
-	cryptHash     = regexp.MustCompile(`^\$(1|5|6|y|gy|7|2[abxy])\$[./A-Za-z0-9$=,]{8,256}$`)
-	sshKey        = regexp.MustCompile(`^(ssh-|ecdsa-|sk-)[A-Za-z0-9@.-]+ [A-Za-z0-9+/=]{32,}( [^\r\n]*)?$`)
-	validCountry  = regexp.MustCompile(`^[A-Z]{2}$`)
-	validLocale   = regexp.MustCompile(`^([A-Za-z]{2,3}_[A-Z]{2}(@[a-z]+)?|C)\.(UTF-8|utf8)(@[a-z]+)?$`)
-	validTimezone = regexp.MustCompile(`^[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+){0,2}$`)
-	hexKey        = regexp.MustCompile(`^[0-9a-fA-F]{64}$`)
+	cryptHash     = newPattern(`^\$(1|5|6|y|gy|7|2[abxy])\$[./A-Za-z0-9$=,]{8,256}$`)
+	sshKey        = newPattern(`^(ssh-|ecdsa-|sk-)[A-Za-z0-9@.-]+ [A-Za-z0-9+/=]{32,}( [^\r\n]*)?$`)
+	validCountry  = newPattern(`^[A-Z]{2}$`)
+	validLocale   = newPattern(`^([A-Za-z]{2,3}_[A-Z]{2}(@[a-z]+)?|C)\.(UTF-8|utf8)(@[a-z]+)?$`)
+	validTimezone = newPattern(`^[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+){0,2}$`)
+	hexKey        = newPattern(`^[0-9a-fA-F]{64}$`)
 )
 
 // Check calls bad for each value that cannot be taken over: its key within the
 // table ("wifi.country"), what was found (never a secret), what is allowed. Empty
 // values are not asked for.
 func (f FirstBoot) Check(bad func(key, found, allowed string)) {
-	match := func(key, value string, pattern *regexp.Regexp, allowed string) {
-		if value != "" && !pattern.MatchString(value) {
+	match := func(key, value string, allow pattern, allowed string) {
+		if value != "" && !allow.matches(value) {
 			bad(key, fmt.Sprintf("found %q", value), allowed)
 		}
 	}
@@ -57,11 +56,11 @@ func (f FirstBoot) Check(bad func(key, found, allowed string)) {
 	if f.User == "root" {
 		bad("user", "found \"root\"", "root does not log in here; name another user, who gets sudo")
 	}
-	if f.PasswordHash != "" && !cryptHash.MatchString(f.PasswordHash) {
+	if f.PasswordHash != "" && !cryptHash.matches(f.PasswordHash) {
 		bad("password-hash", "found something else than a crypt(3) hash (not shown)", "make one with: openssl passwd -6")
 	}
 	for i, key := range f.SSHKeys {
-		if !sshKey.MatchString(key) {
+		if !sshKey.matches(key) {
 			bad(fmt.Sprintf("ssh-keys[%d]", i), fmt.Sprintf("found %.40q", key), "write a public key in one line, such as \"ssh-ed25519 AAAA... name\"")
 		}
 	}
@@ -71,7 +70,7 @@ func (f FirstBoot) Check(bad func(key, found, allowed string)) {
 	if len(w.SSID) > 32 || strings.ContainsRune(w.SSID, 0) {
 		bad("wifi.ssid", fmt.Sprintf("found %d bytes", len(w.SSID)), "a network's name has at most 32")
 	}
-	if n := len(w.Password); n != 0 && (n < 8 || n > 63) && !hexKey.MatchString(w.Password) {
+	if n := len(w.Password); n != 0 && (n < 8 || n > 63) && !hexKey.matches(w.Password) {
 		bad("wifi.password", fmt.Sprintf("found %d characters", n), "write 8 to 63, or the key as 64 hexadecimal digits")
 	}
 	match("wifi.country", w.Country, validCountry, "write two capital letters, such as \"DE\"")

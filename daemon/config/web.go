@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"regexp"
 	"strconv"
 )
 
@@ -55,6 +54,6 @@ func isHostPort(s string) bool {
 	return err == nil && host != "" && port != "0" && isListen(s)
 }
 
-var hostname = regexp.MustCompile(`^([A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9])?)(\.[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9])?)*\.?$`)
+var hostname = newPattern(`^([A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9])?)(\.[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9])?)*\.?$`)
 
-func isHostname(s string) bool { return len(s) <= 253 && hostname.MatchString(s) }
+func isHostname(s string) bool { return len(s) <= 253 && hostname.matches(s) }

@@ -10,8 +10,10 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 )
 
 var update = flag.Bool("update", false, "rewrite docs/metrics.md")
@@ -77,5 +79,39 @@ func TestMisfit(t *testing.T) {
 	}
 	if strings.Contains(string(body), "sierpi_temperature_celsius 48.5") || !strings.Contains(log.String(), "sierpi_temperature_celsius") {
 		t.Errorf("the misfit was exported or not logged: %s", log.String())
+	}
+}
+
+// What is said of the process is true of it.
+func TestProcess(t *testing.T) {
+	m := New(slog.New(slog.DiscardHandler), "v1")
+	rec := httptest.NewRecorder()
+	m.Handler().ServeHTTP(rec, httptest.NewRequest("GET", "/metrics", nil))
+	value := func(name string) float64 {
+		for line := range strings.Lines(rec.Body.String()) {
+			if v, ok := strings.CutPrefix(line, name+" "); ok {
+				f, err := strconv.ParseFloat(strings.TrimSpace(v), 64)
+				if err != nil {
+					t.Error(err)
+				}
+				return f
+			}
+		}
+		t.Errorf("no %s", name)
+		return 0
+	}
+	resident, virtual := value("process_resident_memory_bytes"), value("process_virtual_memory_bytes")
+	if resident < 1<<20 || virtual < resident {
+		t.Errorf("resident %v of %v", resident, virtual)
+	}
+	if cpu := value("process_cpu_seconds_total"); cpu <= 0 || cpu > 3600 {
+		t.Errorf("%v s of processor time", cpu)
+	}
+	if files := value("process_open_fds"); files < 3 || files > 1000 {
+		t.Errorf("%v open files", files)
+	}
+	age := float64(time.Now().Unix()) - value("process_start_time_seconds")
+	if age < -2 || age > 3600 { // btime has whole seconds
+		t.Errorf("started %v s ago", age)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 )
 
 // pmicSource is the power controller of the Pi 5 family, asked through the
@@ -62,7 +63,9 @@ func (s *pmicSource) read(ctx context.Context) (Reading, error) {
 }
 
 // pmicLine is "VDD_CORE_A current(7)=1.42A" or "EXT5V_V volt(24)=5.06V".
-var pmicLine = regexp.MustCompile(`^(\w+)_([AV]) (current|volt)\(\d+\)=(-?[0-9.]+)([AV])$`)
+var pmicLine = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^(\w+)_([AV]) (current|volt)\(\d+\)=(-?[0-9.]+)([AV])$`)
+})
 
 // parsePMIC joins the answer's currents and voltages by rail, in the order in
 // which they come. EXT5V and BATT have a voltage only.
@@ -74,7 +77,7 @@ func parsePMIC(answer string) ([]Rail, error) {
 		if line == "" {
 			continue
 		}
-		m := pmicLine.FindStringSubmatch(line)
+		m := pmicLine().FindStringSubmatch(line)
 		if m == nil || m[2] != m[5] {
 			return nil, fmt.Errorf("the power controller's line %q is not understood", line)
 		}

@@ -2,9 +2,7 @@ package zram
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -13,166 +11,193 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/sierpi/sierpi/system/systemtest"
 )
 
-// TestBenchSetUp prints, side by side in one run, how long setting up one 32 MiB
-// lz4 swap device takes with sierpi and with its peers, and how many processes
-// each starts beyond its first:
-//
-//	SIERPI_BENCH=1 go test -run BenchSetUp -v ./system/zram
-//
-// The peers are Debian's zram-tools and systemd-zram-generator, installed, or
-// unpacked with dpkg-deb -x into the folder that SIERPI_PEERS names. All
-// get a device from hot_add, which stands in for what their modprobe would add;
-// in the peers' scripts its name stands in for zram0. CPU is user and system time
-// of all processes. Nothing here asserts a time.
-func TestBenchSetUp(t *testing.T) {
-	if os.Getenv("SIERPI_BENCH") == "" {
-		systemtest.Absent(t, "a benchmark: set SIERPI_BENCH=1")
-	}
-	m := real(t)
-	cfg := small()
-	cfg.Size, cfg.Algorithm, cfg.Discard = "32MiB", []string{"lz4"}, false
-	cfg.Swappiness, cfg.PageCluster, cfg.WatermarkBoostFactor, cfg.WatermarkScaleFactor = -1, -1, -1, -1
-	doc, _ := json.Marshal(map[string]any{"RunDir": m.RunDir, "Config": cfg})
+// rounds is how often each way is measured; the median is printed.
+const rounds = 15
 
-	prefix := os.Getenv("SIERPI_PEERS")
-	find := func(pkg string, paths ...string) string {
-		for _, p := range paths {
-			if _, err := os.Stat(prefix + p); err == nil {
-				return prefix + p
-			}
-		}
-		systemtest.Missing(t, pkg+" is neither installed nor in SIERPI_PEERS")
-		return ""
-	}
-	zramswap := find("zram-tools", "/usr/sbin/zramswap")
-	generator := find("systemd-zram-generator", "/usr/lib/systemd/system-generators/zram-generator", "/lib/systemd/system-generators/zram-generator")
-	modprobe := "modprobe"
-	if exec.Command("modprobe", "zram").Run() != nil {
-		modprobe = "/bin/true" // no module to load; the process that the recipe starts stays
-	}
-	dir := t.TempDir()
-	script := func(name, text string) string {
+// BenchmarkSetUp prints, side by side in one run, how long setting up one 32 MiB
+// lz4 swap device takes with `sierpi zram apply` and with its peers, the processor
+// time of all processes, and how many processes each starts beyond its first:
+//
+//	go test ./system/zram -run '^$' -bench SetUp
+//
+// The peers are the recipe of the article that the project stems from, Debian's
+// zram-tools and systemd-zram-generator; they are taken from build/peers, where
+// `.ci/bench peers` unpacks them without installing them. All get a device from
+// hot_add, which stands in for what their modprobe would add and counts as theirs;
+// in their scripts its name stands in for zram0.
+func BenchmarkSetUp(b *testing.B) {
+	m := real(b)
+	dir := b.TempDir()
+	file := func(name, text string) string {
 		path := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			b.Fatal(err)
+		}
 		if err := os.WriteFile(path, []byte(text), 0o755); err != nil {
-			t.Fatal(err)
+			b.Fatal(err)
 		}
 		return path
 	}
-	original, err := os.ReadFile(zramswap)
-	if err != nil {
-		t.Fatal(err)
+	peer := func(pkg string, paths ...string) string {
+		for _, prefix := range []string{filepath.Join("..", "..", "build", "peers"), "/"} {
+			for _, p := range paths {
+				if path, err := filepath.Abs(filepath.Join(prefix, p)); err == nil {
+					if _, err := os.Stat(path); err == nil {
+						return path
+					}
+				}
+			}
+		}
+		b.Fatalf("%s is missing; unpack it without installing it: .ci/bench peers", pkg)
+		return ""
 	}
-	script("zramswap.conf", "ALGO=lz4\nSIZE=32\nPRIORITY=100\n")
-	// What the article of 2013 does in rc.local, for one processor.
-	recipe := script("recipe", `#!/bin/sh -e
-MODPROBE zram num_devices=1
+	sierpi := filepath.Join(dir, "sierpi")
+	build := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", sierpi, "../../cmd/sierpi")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		b.Fatalf("%v\n%s", err, out)
+	}
+	// What it notes lies below --root: a folder with the machine's own /sys, /proc
+	// and /dev, so that a sierpi that is at work here is left alone.
+	root := filepath.Join(dir, "root")
+	for _, name := range []string{"sys", "proc", "dev"} {
+		if err := os.MkdirAll(root, 0o755); err != nil {
+			b.Fatal(err)
+		}
+		if err := os.Symlink("/"+name, filepath.Join(root, name)); err != nil {
+			b.Fatal(err)
+		}
+	}
+	m.RunDir = filepath.Join(root, "run/sierpi-system")
+	cfg := file("sierpi.toml", "[zram]\nsize = \"32MiB\"\nalgorithm = [\"lz4\"]\ndiscard = false\nswappiness = -1\npage-cluster = -1\nwatermark-boost-factor = -1\nwatermark-scale-factor = -1\n")
+
+	modprobe := "modprobe"
+	if exec.Command("modprobe", "zram").Run() != nil {
+		modprobe = "/bin/true" // no module to load; the process that the recipes start stays
+	}
+	zramswap, err := os.ReadFile(peer("zram-tools", "usr/sbin/zramswap"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	file("zramswap.conf", "ALGO=lz4\nSIZE=32\nPRIORITY=100\n")
+	generator := peer("systemd-zram-generator", "lib/systemd/system-generators/zram-generator", "usr/lib/systemd/system-generators/zram-generator")
+	if err := os.Symlink("/proc", filepath.Join(dir, "proc")); err != nil {
+		b.Fatal(err)
+	}
+	recipe := file("recipe", `#!/bin/sh -e
+`+modprobe+` zram num_devices=1
 echo lz4 > /sys/block/$1/comp_algorithm
 echo $((32*1024*1024)) > /sys/block/$1/disksize
 mkswap /dev/$1
 swapon -p 100 /dev/$1
 `)
-	text, _ := os.ReadFile(recipe)
-	script("recipe", strings.ReplaceAll(string(text), "MODPROBE", modprobe))
-	if err := os.MkdirAll(filepath.Join(dir, "etc/systemd"), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Symlink("/proc", filepath.Join(dir, "proc")); err != nil {
-		t.Fatal(err)
-	}
-
-	peers := []struct {
-		name string
-		args func(device string) []string
-	}{
-		{"sierpi zram apply", func(string) []string { return []string{os.Args[0]} }},
-		{"shell recipe", func(d string) []string { return []string{recipe, d} }},
-		{"zramswap start", func(d string) []string {
-			s := strings.NewReplacer("zram0", d, "/etc/default/zramswap", dir+"/zramswap.conf", "modprobe ", modprobe+" ").Replace(string(original))
-			return []string{script("zramswap", s), "start"}
+	ways := []*way{
+		{name: "sierpi", args: func(string) []string { return []string{sierpi, "zram", "apply", "--root", root, "--config", cfg} }},
+		{name: "shell-recipe", args: func(d string) []string { return []string{recipe, d} }},
+		{name: "zramswap", args: func(d string) []string {
+			s := strings.NewReplacer("zram0", d, "/etc/default/zramswap", dir+"/zramswap.conf", "modprobe ", modprobe+" ").Replace(string(zramswap))
+			return []string{file("zramswap", s), "start"}
 		}},
-		{"zram-generator and swapon", func(d string) []string {
-			if err := os.WriteFile(filepath.Join(dir, "etc/systemd/zram-generator.conf"), []byte("["+d+"]\nzram-size = 32\ncompression-algorithm = lz4\n"), 0o644); err != nil {
-				t.Fatal(err)
-			}
-			return []string{script("generator", "#!/bin/sh -e\n"+generator+" --setup-device "+d+"\nexec swapon -p 100 /dev/"+d+"\n")}
+		{name: "zram-generator", args: func(d string) []string {
+			file("etc/systemd/zram-generator.conf", "["+d+"]\nzram-size = 32\ncompression-algorithm = lz4\n")
+			return []string{file("generator", "#!/bin/sh -e\n"+generator+" --setup-device "+d+"\nexec swapon -p 100 /dev/"+d+"\n")}
 		}},
 	}
-	env := append(os.Environ(), helperEnv+"="+string(doc), "ZRAM_GENERATOR_ROOT="+dir)
-	// once runs one peer on a fresh device and takes the device away again.
+	// once sets up one device and takes it away again.
 	once := func(i int, wrap ...string) (took, cpu time.Duration) {
-		t.Helper()
 		device := ""
 		start := time.Now()
 		if i > 0 {
 			number, err := m.Root.ReadString("/sys/class/zram-control/hot_add")
 			if err != nil {
-				t.Fatal(err)
+				b.Fatal(err)
 			}
 			device = "zram" + number
 			defer func() {
 				r := &runner{Manager: m}
 				if err := r.remove(context.Background(), device); err != nil {
-					t.Errorf("removing %s: %v", device, err)
+					b.Errorf("removing %s: %v", device, err)
 				}
 			}()
 		} else {
 			defer func() {
 				if _, err := m.Off(context.Background()); err != nil {
-					t.Error(err)
+					b.Error(err)
 				}
 			}()
 		}
 		took = time.Since(start)
-		args := append(wrap, peers[i].args(device)...)
+		args := append(wrap, ways[i].args(device)...)
 		cmd := exec.Command(args[0], args[1:]...)
-		cmd.Env = env
+		cmd.Env = append(os.Environ(), "ZRAM_GENERATOR_ROOT="+dir)
 		start = time.Now()
 		out, err := cmd.CombinedOutput()
 		took += time.Since(start)
 		if err != nil {
-			t.Fatalf("%s: %v\n%s", peers[i].name, err, out)
+			b.Fatalf("%s: %v\n%s", ways[i].name, err, out)
 		}
 		swaps, err := Swaps("/")
-		if err != nil || !slices.ContainsFunc(swaps, func(s Swap) bool { return device == "" || s.zram() == device }) {
-			t.Fatalf("%s did not swap on: %v %v\n%s", peers[i].name, swaps, err, out)
+		if err != nil || !slices.ContainsFunc(swaps, func(s Swap) bool { return s.zram() != "" && (device == "" || s.zram() == device) }) {
+			b.Fatalf("%s did not swap on: %v %v\n%s", ways[i].name, swaps, err, out)
 		}
 		return took, cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
 	}
-	const rounds = 15
-	times, cpus := make([][]time.Duration, len(peers)), make([][]time.Duration, len(peers))
+	for i, w := range ways {
+		once(i) // from the disk's cache on
+		w.processes = processes(b, func(wrap ...string) { once(i, wrap...) })
+	}
 	for range rounds {
-		for i := range peers {
+		for i, w := range ways {
 			took, cpu := once(i)
-			times[i], cpus[i] = append(times[i], took), append(cpus[i], cpu)
+			w.took, w.cpu = append(w.took, took), append(w.cpu, cpu)
 		}
 	}
-	strace := systemtest.Tool(t, "strace", "strace")
-	var base time.Duration
-	for i, p := range peers {
-		slices.Sort(times[i])
-		slices.Sort(cpus[i])
-		median := times[i][rounds/2]
-		if i == 0 {
-			base = median
-		}
-		trace := filepath.Join(dir, "trace")
-		once(i, strace, "-f", "-qq", "-e", "trace=clone,clone3,fork,vfork", "-o", trace)
-		log, err := os.ReadFile(trace)
-		if err != nil && !errors.Is(err, os.ErrNotExist) {
-			t.Fatal(err)
-		}
-		children := 0
-		for line := range strings.Lines(string(log)) {
-			_, result, ok := strings.Cut(line, " = ")
-			if n, err := strconv.Atoi(strings.TrimSpace(result)); ok && err == nil && n > 0 && !strings.Contains(line, "CLONE_THREAD") {
-				children++
-			}
-		}
-		fmt.Printf("%-26s median %8s  min %8s  %5.2f x sierpi  CPU %7s  %d processes started\n", p.name,
-			median.Round(10*time.Microsecond), times[i][0].Round(10*time.Microsecond), float64(median)/float64(base), cpus[i][rounds/2].Round(10*time.Microsecond), children)
+	for _, w := range ways {
+		slices.Sort(w.took)
+		slices.Sort(w.cpu)
 	}
+	for _, w := range ways {
+		b.Run(w.name, func(b *testing.B) {
+			b.ReportMetric(0, "ns/op")
+			b.ReportMetric(float64(w.took[rounds/2].Microseconds())/1000, "ms")
+			b.ReportMetric(float64(w.cpu[rounds/2].Microseconds())/1000, "cpu-ms")
+			b.ReportMetric(float64(w.took[rounds/2])/float64(ways[0].took[rounds/2]), "x-sierpi")
+			b.ReportMetric(float64(w.processes), "processes-started")
+		})
+	}
+}
+
+// way is one way to set a device up.
+type way struct {
+	name      string
+	args      func(device string) []string
+	took, cpu []time.Duration
+	processes int
+}
+
+// processes counts what a command starts beyond its first process, threads not
+// counted.
+func processes(b *testing.B, run func(wrap ...string)) int {
+	strace, err := exec.LookPath("strace")
+	if err != nil {
+		b.Fatal("apt-get install strace")
+	}
+	trace := filepath.Join(b.TempDir(), "trace")
+	run(strace, "-f", "-qq", "-e", "trace=clone,clone3,fork,vfork", "-o", trace)
+	log, err := os.ReadFile(trace)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		b.Fatal(err)
+	}
+	n := 0
+	for line := range strings.Lines(string(log)) {
+		_, result, ok := strings.Cut(line, " = ")
+		pid, err := strconv.Atoi(strings.TrimSpace(result))
+		// A call that another thread's came in between of ends in a line of its own.
+		if ok && err == nil && pid > 0 && !strings.Contains(line, "CLONE_THREAD") {
+			n++
+		}
+	}
+	return n
 }

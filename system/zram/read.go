@@ -95,19 +95,33 @@ func Read(root system.Root) ([]Device, error) {
 	if err != nil {
 		return nil, err
 	}
+	out, err := each(root, paths, readDevice)
+	for i, d := range out {
+		for _, s := range swaps {
+			if s.zram() == d.Name {
+				out[i].Swap = &s
+			}
+		}
+	}
+	return out, err
+}
+
+// Figures is Read for a scrape: sizes and statistics alone, which is half of the
+// files. Without zram there are none.
+func Figures(root system.Root) ([]Device, error) {
+	return each(root, root.Glob("/sys/block/zram*"), readFigures)
+}
+
+// each reads the devices by number, without those that vanish meanwhile.
+func each(root system.Root, paths []string, read func(system.Root, string) (Device, error)) ([]Device, error) {
 	var out []Device
 	for _, path := range paths {
-		d, err := readDevice(root, strings.TrimPrefix(path, "/sys/block/"))
+		d, err := read(root, strings.TrimPrefix(path, "/sys/block/"))
 		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, errGone) {
 			continue
 		}
 		if err != nil {
 			return nil, err
-		}
-		for _, s := range swaps {
-			if s.zram() == d.Name {
-				d.Swap = &s
-			}
 		}
 		out = append(out, d)
 	}
@@ -125,13 +139,9 @@ func number(name string) int {
 
 func readDevice(root system.Root, name string) (Device, error) {
 	dir := "/sys/block/" + name + "/"
-	d := Device{Name: name}
-	size, err := root.ReadString(dir + "disksize")
+	d, err := readFigures(root, name)
 	if err != nil {
 		return d, err
-	}
-	if d.Size, err = strconv.ParseUint(size, 10, 64); err != nil {
-		return d, fmt.Errorf("%sdisksize: %w", dir, err)
 	}
 	if s, err := root.ReadString(dir + "comp_algorithm"); err == nil {
 		d.Offered, d.Algorithm = parseAlgorithms(s)
@@ -146,6 +156,24 @@ func readDevice(root system.Root, name string) (Device, error) {
 	if s, err := root.ReadString(dir + "backing_dev"); err == nil && s != "none" {
 		d.Backing = s
 	}
+	if v, err := columns(root, dir+"stat", 11, 15); err != nil {
+		return d, err
+	} else if v != nil {
+		d.Block = &BlockStat{Reads: v[0], ReadSectors: v[2], Writes: v[4], WriteSectors: v[6], Discards: v[11]}
+	}
+	return d, nil
+}
+
+func readFigures(root system.Root, name string) (Device, error) {
+	dir := "/sys/block/" + name + "/"
+	d := Device{Name: name}
+	size, err := root.ReadString(dir + "disksize")
+	if err != nil {
+		return d, err
+	}
+	if d.Size, err = strconv.ParseUint(size, 10, 64); err != nil {
+		return d, fmt.Errorf("%sdisksize: %w", dir, err)
+	}
 	if d.Memory, err = readMemoryStat(root, dir); err != nil {
 		return d, err
 	}
@@ -158,11 +186,6 @@ func readDevice(root system.Root, name string) (Device, error) {
 		return d, err
 	} else if v != nil {
 		d.Back = &BackStat{v[0], v[1], v[2]}
-	}
-	if v, err := columns(root, dir+"stat", 11, 15); err != nil {
-		return d, err
-	} else if v != nil {
-		d.Block = &BlockStat{Reads: v[0], ReadSectors: v[2], Writes: v[4], WriteSectors: v[6], Discards: v[11]}
 	}
 	return d, nil
 }

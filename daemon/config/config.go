@@ -41,6 +41,7 @@ func Default() Config {
 		Web:     defaultWeb(),
 		Display: defaultDisplay(),
 		Feed:    defaultFeed(),
+		Cache:   defaultCache(),
 		Zram:    defaultZram(),
 		Serial:  defaultSerial(),
 		Power:   defaultPower(),

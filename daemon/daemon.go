@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math"
 	"net"
 	"net/http"
 	"os"
@@ -92,7 +93,7 @@ func Run(ctx context.Context, o Options) (err error) {
 	}
 
 	// The services, the machine and the stage.
-	copies, err := cache.Open(cache.Options{Dir: filepath.Join(o.State, "cache"), Memcached: o.Config.Cache.Memcached, Logger: o.Log})
+	copies, err := cache.Open(cacheOptions(o))
 	if err != nil {
 		return err
 	}
@@ -258,6 +259,23 @@ func metricsOnly(scrape http.Handler) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", scrape)
 	return mux
+}
+
+// cacheOptions hands the config's caches to the package.
+func cacheOptions(o Options) cache.Options {
+	c := o.Config.Cache
+	bytes := func(expression string) int64 {
+		size, err := config.ParseSize(expression)
+		memory, merr := system.ReadMemory(o.Root)
+		if err != nil || merr != nil {
+			return 0 // the package's own
+		}
+		return int64(min(size.Bytes(memory.Total), math.MaxInt))
+	}
+	return cache.Options{
+		Layers: c.Layers, Memory: int(bytes(c.Memory)), Dir: filepath.Join(o.State, "cache"), Disk: bytes(c.Disk),
+		Memcached: c.Memcached, Timeout: time.Duration(c.Timeout), Logger: o.Log,
+	}
 }
 
 // feedSources hands the config's feeds to the service.

@@ -95,11 +95,52 @@ func TestConformance(t *testing.T) {
 		"pool": func(t *testing.T) Cache {
 			return newPool(t, startMemcached(t, "").addr, startMemcached(t, "").addr, startMemcached(t, "").addr)
 		},
+		"memory and memcached, from options": func(t *testing.T) Cache {
+			return opened(t, Options{Layers: []string{"memory", "memcached"}, Memcached: []string{startMemcached(t, "").addr}})
+		},
+		"disk alone, from options": func(t *testing.T) Cache {
+			return opened(t, Options{Layers: []string{"disk"}, Dir: t.TempDir(), Disk: 16 << 20})
+		},
 		"stack": func(t *testing.T) Cache {
 			return NewStack(quiet, NewMemory(4<<20), newDisk(t), newPool(t, startMemcached(t, "").addr))
 		},
 	} {
 		t.Run(name, func(t *testing.T) { conformance(t, open(t)) })
+	}
+}
+
+func opened(t *testing.T, o Options) *Stack {
+	t.Helper()
+	o.Logger = quiet
+	s, err := Open(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// TestLayers: which caches there are, and in which order, is the owner's to say.
+func TestLayers(t *testing.T) {
+	dir, servers := t.TempDir(), []string{"127.0.0.1:1"}
+	for _, tc := range []struct {
+		o    Options
+		want string
+	}{
+		{Options{}, "memory"},
+		{Options{Dir: dir}, "memory+disk"},
+		{Options{Dir: dir, Memcached: servers}, "memory+disk+memcached"},
+		{Options{Dir: dir, Memcached: servers, Layers: []string{"memory", "memcached"}}, "memory+memcached"},
+		{Options{Dir: dir, Memcached: servers, Layers: []string{"disk"}}, "disk"},
+		{Options{Dir: dir, Memcached: servers, Layers: []string{"memcached", "disk"}}, "memcached+disk"},
+	} {
+		if got := opened(t, tc.o).String(); got != tc.want {
+			t.Errorf("%+v: %s, want %s", tc.o, got, tc.want)
+		}
+	}
+	for _, o := range []Options{{Layers: []string{"redis"}}, {Layers: []string{"memcached"}}, {Layers: []string{"memory", "disk"}, Dir: "/proc/nowhere"}} {
+		if s, err := Open(o); err == nil {
+			t.Errorf("%+v opened %s", o, s)
+		}
 	}
 }
 

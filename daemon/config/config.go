@@ -43,6 +43,7 @@ func Default() Config {
 		Display: defaultDisplay(),
 		Feed:    defaultFeed(),
 		Chat:    defaultChat(),
+		Cache:   defaultCache(),
 		Zram:    defaultZram(),
 		Serial:  defaultSerial(),
 		Power:   defaultPower(),

@@ -66,6 +66,11 @@ func TestPositionsPointAtTheMistake(t *testing.T) {
 		{"'we.b' = 1\n", `"we.b"`, "'we.b'"},
 		{"nonsense = 1\n", "nonsense", "nonsense"},
 		{"[cache]\nmemcached = ['a:1', 'b']\n", "cache.memcached[1]", "'b'"},
+		{"[cache]\nlayers = ['memory', 'redis']\n", "cache.layers[1]", "'redis'"},
+		{"[cache]\nlayers = ['disk', 'disk']\n", "cache.layers[1]", "'disk']"},
+		{"[cache]\nlayers = ['memcached']\n", "cache.layers[0]", "'memcached'"},
+		{"[cache]\ndisk = 'much'\n", "cache.disk", "'much'"},
+		{"[cache]\ntimeout = '1m'\n", "cache.timeout", "'1m'"},
 	} {
 		_, errs := Parse("f", []byte(c.doc))
 		var hit *Error

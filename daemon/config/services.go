@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 )
@@ -111,13 +112,34 @@ func (c Chat) check(bad func(key, found, allowed string)) {
 
 // Cache is the [cache] table.
 type Cache struct {
-	Memcached []string `toml:"memcached"` // host:port of each server of the pool; empty: in process and on disk
+	Layers    []string `toml:"layers" allow:"memory|disk|memcached"` // several at once, the quickest first; empty: memory, disk, and memcached where servers are named
+	Memory    string   `toml:"memory"`                               // of copies in process at most, see ParseSize
+	Disk      string   `toml:"disk"`                                 // of copies on disk at most
+	Memcached []string `toml:"memcached"`                            // host:port of each server of the pool
+	Timeout   Duration `toml:"timeout" allow:"20ms..10s"`            // of one call to memcached
+}
+
+func defaultCache() Cache {
+	return Cache{Memory: "8MiB", Disk: "64MiB", Timeout: Duration(time.Second)}
 }
 
 func (c Cache) check(bad func(key, found, allowed string)) {
 	for i, s := range c.Memcached {
 		if !isHostPort(s) {
 			bad(fmt.Sprintf("memcached[%d]", i), fmt.Sprintf("found %q", s), "write a server's name and port, such as \"cache.lan:11211\"")
+		}
+	}
+	for i, l := range c.Layers {
+		switch {
+		case slices.Contains(c.Layers[:i], l):
+			bad(fmt.Sprintf("layers[%d]", i), fmt.Sprintf("%q is listed twice", l), "name each cache once")
+		case l == "memcached" && len(c.Memcached) == 0:
+			bad(fmt.Sprintf("layers[%d]", i), "memcached without a server", "name the pool's servers: memcached = [\"cache.lan:11211\"]")
+		}
+	}
+	for key, size := range map[string]string{"memory": c.Memory, "disk": c.Disk} {
+		if _, err := ParseSize(size); err != nil {
+			bad(key, fmt.Sprintf("found the string %q", size), sizeHelp)
 		}
 	}
 }

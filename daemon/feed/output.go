@@ -330,8 +330,9 @@ func writeCalendar(o *out) ([]byte, error) {
 	line("VERSION:2.0")
 	line("PRODID:-//sierpi//feed//EN")
 	line("CALSCALE:GREGORIAN")
-	line("METHOD:PUBLISH")
-	line("X-WR-CALNAME:sierpi: what aired")
+	line("NAME:sierpi: what aired")
+	line("X-WR-CALNAME:sierpi: what aired") // for those who do not know RFC 7986
+	line("REFRESH-INTERVAL;VALUE=DURATION:PT1H")
 	for i := range o.rows {
 		r := &o.rows[i]
 		if r.Mark == "" {

@@ -22,12 +22,15 @@ func (s *Service) Routes() []web.Route {
 	route := func(pattern string, h http.HandlerFunc) web.Route {
 		return web.Route{Method: "GET", Pattern: pattern, Handler: h}
 	}
+	encodes := func(pattern string, f *format) web.Route {
+		return web.Route{Method: "GET", Pattern: pattern, Handler: s.output(f), Encodes: true}
+	}
 	return []web.Route{
 		route("/feed", s.page),
-		route("/feed.json", s.output(jsonFeed)),
-		route("/feed.rss", s.output(rssFeed)),
-		route("/feed.atom", s.output(atomFeed)),
-		route("/feed.ics", s.output(calendar)),
+		encodes("/feed.json", jsonFeed),
+		encodes("/feed.rss", rssFeed),
+		encodes("/feed.atom", atomFeed),
+		encodes("/feed.ics", calendar),
 		s.assets.Route(s.look),
 	}
 }

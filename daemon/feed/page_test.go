@@ -1,7 +1,6 @@
 package feed
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -10,7 +9,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-	"unicode/utf8"
 
 	"github.com/mmcdole/gofeed"
 )
@@ -169,53 +167,7 @@ func TestOutputs(t *testing.T) {
 	}
 }
 
-// checkCalendar holds RFC 5545's rules on lines and components.
-func checkCalendar(t *testing.T, ics string) {
-	t.Helper()
-	if strings.Contains(strings.ReplaceAll(ics, "\r\n", ""), "\n") {
-		t.Error("a line does not end with CR LF")
-	}
-	var open []string
-	seen := map[string]int{}
-	for _, l := range strings.Split(strings.TrimSuffix(ics, "\r\n"), "\r\n") {
-		if len(l) > 75 || !utf8.ValidString(l) {
-			t.Errorf("a line of %d octets: %q", len(l), l)
-		}
-		name, value, ok := strings.Cut(l, ":")
-		switch {
-		case strings.HasPrefix(l, " "):
-		case !ok:
-			t.Errorf("no name in %q", l)
-		case name == "BEGIN":
-			open = append(open, value)
-		case name == "END":
-			if len(open) == 0 || open[len(open)-1] != value {
-				t.Fatalf("END:%s closes %v", value, open)
-			}
-			if value == "VEVENT" && (seen["UID"] != 1 || seen["DTSTAMP"] != 1 || seen["DTSTART;VALUE=DATE"] != 1) {
-				t.Errorf("an event with %v", seen)
-			}
-			open, seen = open[:len(open)-1], map[string]int{}
-		default:
-			seen[name]++
-		}
-	}
-	if len(open) > 0 {
-		t.Errorf("never ended: %v", open)
-	}
-}
-
-func TestFoldLine(t *testing.T) {
-	for _, s := range []string{"", "short", strings.Repeat("x", 75), strings.Repeat("x", 76), strings.Repeat("ü", 200), strings.Repeat("日", 100)} {
-		var b bytes.Buffer
-		foldLine(&b, s)
-		if got := strings.ReplaceAll(strings.TrimSuffix(b.String(), "\r\n"), "\r\n ", ""); got != s {
-			t.Errorf("%q folds to %q", s, b.String())
-		}
-	}
-}
-
-// TestAddresses: what a feed says is never markup of ours.
+// TestMarkupIsText: what a feed says is never markup of ours.
 func TestMarkupIsText(t *testing.T) {
 	up := newUpstream(t, func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = io.WriteString(w, `<rss><channel><title>&lt;img src=x onerror=alert(1)&gt;</title><link>javascript:alert(1)</link><item><title>&amp;lt;script&amp;gt;alert(1)&amp;lt;/script&amp;gt;</title><link>javascript:alert(1)</link><description>&lt;svg onload=alert(1)&gt;x</description><author>"&gt;&lt;b&gt;</author></item></channel></rss>`)

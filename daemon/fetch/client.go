@@ -11,6 +11,8 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptrace"
+	"net/netip"
 	"net/url"
 	"strings"
 	"sync"
@@ -19,9 +21,9 @@ import (
 
 // Options configure a Client. The zero value is usable.
 type Options struct {
-	// AllowPrivate lists hosts on private networks that may be read, as "host" or
-	// "host:port". A listed host may be named by the owner only: another host's
-	// redirect does not lead there.
+	// AllowPrivate lists what may be read on private networks: hosts, as "host" or
+	// "host:port", addresses, and networks as "192.168.1.0/24". They may be named by
+	// the owner only: another host's redirect does not lead there.
 	AllowPrivate []string
 	UserAgent    string        // "" means sierpi's own
 	Timeout      time.Duration // for one Get with its redirects; 0 means 30 s
@@ -70,8 +72,10 @@ type Client struct {
 	maxBytes int64
 	agent    string
 	allowed  map[string]bool
+	networks []netip.Prefix  // listed
 	public   *http.Transport // refuses private addresses
 	private  *http.Transport // for listed hosts only
+	network  *http.Transport // refuses private addresses outside the listed networks
 	hosts    hostLimit
 }
 
@@ -89,9 +93,15 @@ func New(o Options) *Client {
 	}
 	for _, h := range o.AllowPrivate {
 		c.allowed[strings.ToLower(strings.TrimSuffix(strings.Trim(h, "[]"), "."))] = true
+		if p, err := netip.ParsePrefix(h); err == nil {
+			c.networks = append(c.networks, p.Masked())
+		} else if a, err := netip.ParseAddr(strings.Trim(h, "[]")); err == nil {
+			c.networks = append(c.networks, netip.PrefixFrom(a.WithZone(""), a.BitLen()))
+		}
 	}
 	c.public = transport(o, refusePrivate)
 	c.private = transport(o, nil)
+	c.network = transport(o, c.refuseUnlisted)
 	return c
 }
 
@@ -99,6 +109,7 @@ func New(o Options) *Client {
 func (c *Client) Close() {
 	c.public.CloseIdleConnections()
 	c.private.CloseIdleConnections()
+	c.network.CloseIdleConnections()
 }
 
 func transport(o Options, control controlFunc) *http.Transport {
@@ -133,11 +144,26 @@ type hop struct {
 	client *Client
 	// mayPrivate: the chain began at a listed host, so it may go to listed hosts.
 	mayPrivate bool
+	// begun: the first hop, whose address the owner wrote, is done. inside: it led
+	// into a listed network, so the further ones may stay there.
+	begun, inside bool
 }
 
-func (h hop) RoundTrip(r *http.Request) (*http.Response, error) {
-	if h.mayPrivate && h.client.listed(r.URL) {
+func (h *hop) RoundTrip(r *http.Request) (*http.Response, error) {
+	first := !h.begun
+	h.begun = true
+	switch {
+	case h.mayPrivate && h.client.listed(r.URL):
 		return h.client.private.RoundTrip(r)
+	case first && len(h.client.networks) > 0:
+		trace := &httptrace.ClientTrace{GotConn: func(i httptrace.GotConnInfo) {
+			if ap, err := netip.ParseAddrPort(i.Conn.RemoteAddr().String()); err == nil {
+				h.inside = h.client.inListed(ap.Addr())
+			}
+		}}
+		return h.client.network.RoundTrip(r.WithContext(httptrace.WithClientTrace(r.Context(), trace)))
+	case h.inside:
+		return h.client.network.RoundTrip(r)
 	}
 	return h.client.public.RoundTrip(r)
 }
@@ -174,7 +200,7 @@ func (c *Client) get(ctx context.Context, u *url.URL, req Request) (*Response, e
 	moved := true // every redirect so far was a permanent one
 	last := u
 	hc := &http.Client{
-		Transport: hop{client: c, mayPrivate: c.listed(u)},
+		Transport: &hop{client: c, mayPrivate: c.listed(u)},
 		CheckRedirect: func(next *http.Request, via []*http.Request) error {
 			if len(via) > maxRedirects {
 				return ErrRedirects

@@ -176,7 +176,7 @@ func TestRedirects(t *testing.T) {
 	}
 	// A chain that did not begin at a listed host does not come to one: the
 	// transport that such a chain has refuses even the listed address.
-	h := hop{client: c, mayPrivate: c.listed(mustURL(t, "http://public.example/"))}
+	h := &hop{client: c, mayPrivate: c.listed(mustURL(t, "http://public.example/"))}
 	req := httptest.NewRequest("GET", "http://127.0.0.1:"+port+"/end", nil)
 	req.RequestURI = ""
 	if _, err := h.RoundTrip(req); !errors.Is(err, ErrDenied) {
@@ -188,6 +188,43 @@ func TestRedirects(t *testing.T) {
 		t.Errorf("the same from a listed host: %v", err)
 	} else {
 		_ = resp.Body.Close()
+	}
+}
+
+// TestListedNetwork: a network lets the owner's own addresses in, by number and by a
+// name that resolves into it, and their redirects within it; not another host's.
+func TestListedNetwork(t *testing.T) {
+	other := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("other")) }))
+	defer other.Close()
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/on" {
+			http.Redirect(w, r, other.URL, http.StatusFound)
+			return
+		}
+		_, _ = w.Write([]byte("ok"))
+	}))
+	defer srv.Close()
+	_, port, _ := net.SplitHostPort(srv.Listener.Addr().String())
+	for _, listed := range []string{"127.0.0.0/8", "127.0.0.1"} {
+		c := New(Options{AllowPrivate: []string{listed}, Resolver: dnsAnswering(t, netip.MustParseAddr("127.0.0.1"))})
+		defer c.Close()
+		for path, want := range map[string]string{"127.0.0.1:" + port + "/": "ok", "nas.example:" + port + "/": "ok", "nas.example:" + port + "/on": "other"} {
+			if r, err := c.Get(context.Background(), Request{URL: "http://" + path}); err != nil || string(r.Body) != want {
+				t.Errorf("%s with %s listed: %+v, %v", path, listed, r, err)
+			}
+		}
+		// Another host's redirect into it.
+		h := &hop{client: c, begun: true}
+		req := httptest.NewRequest("GET", other.URL, nil)
+		req.RequestURI = ""
+		if _, err := h.RoundTrip(req); !errors.Is(err, ErrDenied) {
+			t.Errorf("from outside into %s: %v, want ErrDenied", listed, err)
+		}
+	}
+	c := New(Options{AllowPrivate: []string{"192.168.0.0/16"}})
+	defer c.Close()
+	if _, err := c.Get(context.Background(), Request{URL: srv.URL}); !errors.Is(err, ErrDenied) {
+		t.Errorf("outside the listed network: %v, want ErrDenied", err)
 	}
 }
 

@@ -73,3 +73,22 @@ func refusePrivate(_, address string, _ syscall.RawConn) error {
 	}
 	return nil
 }
+
+// inListed tells whether an address is in a network that the owner listed.
+func (c *Client) inListed(a netip.Addr) bool {
+	a = a.Unmap().WithZone("")
+	for _, p := range c.networks {
+		if p.Contains(a) {
+			return true
+		}
+	}
+	return false
+}
+
+// refuseUnlisted is refusePrivate but for the listed networks.
+func (c *Client) refuseUnlisted(network, address string, conn syscall.RawConn) error {
+	if ap, err := netip.ParseAddrPort(address); err == nil && c.inListed(ap.Addr()) {
+		return nil
+	}
+	return refusePrivate(network, address, conn)
+}

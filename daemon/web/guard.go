@@ -56,12 +56,16 @@ func (h Hosts) Allowed(r *http.Request) bool {
 	} else {
 		name = strings.TrimSuffix(strings.TrimPrefix(name, "["), "]")
 	}
-	name = canonicalHost(name)
 	if h.names[name] {
 		return true
 	}
 	if addr, err := netip.ParseAddr(name); err == nil {
-		return addr.IsLoopback() || addr == localAddr(r)
+		addr = addr.WithZone("").Unmap()
+		return addr.IsLoopback() || addr == localAddr(r) || h.names[addr.String()]
+	}
+	name = canonicalHost(name)
+	if h.names[name] {
+		return true
 	}
 	if h.local != "" {
 		if n, ok := strings.CutPrefix(name, h.local+"-"); ok {
@@ -149,14 +153,26 @@ const contentSecurityPolicy = "default-src 'none'; script-src 'self'; style-src 
 	"form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 
 func secureHeaders(next http.Handler) http.Handler {
+	type header struct {
+		name   string
+		values []string // shared by all answers, so without room to append to
+	}
+	var headers []header
+	for name, value := range map[string]string{
+		"Content-Security-Policy":      contentSecurityPolicy,
+		"X-Content-Type-Options":       "nosniff",
+		"X-Frame-Options":              "DENY", // for browsers older than frame-ancestors
+		"Referrer-Policy":              "same-origin",
+		"Cross-Origin-Resource-Policy": "same-origin",
+		"Permissions-Policy":           "camera=(self), microphone=(), geolocation=(), payment=(), usb=()",
+	} {
+		headers = append(headers, header{name, []string{value}})
+	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
-		h.Set("Content-Security-Policy", contentSecurityPolicy)
-		h.Set("X-Content-Type-Options", "nosniff")
-		h.Set("X-Frame-Options", "DENY") // for browsers older than frame-ancestors
-		h.Set("Referrer-Policy", "same-origin")
-		h.Set("Cross-Origin-Resource-Policy", "same-origin")
-		h.Set("Permissions-Policy", "camera=(self), microphone=(), geolocation=(), payment=(), usb=()")
+		for _, one := range headers {
+			h[one.name] = one.values
+		}
 		next.ServeHTTP(w, r)
 	})
 }
@@ -211,6 +227,9 @@ func outermost(log *slog.Logger, look *Look, next http.Handler) http.Handler {
 					panic(http.ErrAbortHandler) // half an answer must not look whole
 				}
 				look.Error(rw, r, http.StatusInternalServerError, "Something went wrong here.", "The machine's log says what; try again in a moment.")
+			}
+			if !log.Enabled(r.Context(), slog.LevelDebug) {
+				return
 			}
 			log.Debug("request", "method", r.Method, "path", r.URL.Path, "status", rw.status, "bytes", rw.bytes,
 				"for", time.Since(start).Round(time.Microsecond), "client", r.RemoteAddr)

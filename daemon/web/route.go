@@ -38,6 +38,7 @@ type Route struct {
 	Pattern string // a pattern of net/http.ServeMux, without the method
 	Role    Role   // the least role that may use it
 	Streams bool   // long-lived: no write timeout, ended when the daemon stops
+	Encodes bool   // compresses its answers itself, once for all who ask
 	MaxBody int64  // bytes of request body; 0 means 1 MiB (see http.MaxBytesReader)
 	Handler http.Handler
 }
@@ -60,6 +61,9 @@ func withRole(r *http.Request, ids []Identity) *http.Request {
 	role := Anyone
 	for _, id := range ids {
 		role = max(role, id.Identify(r))
+	}
+	if role == Anyone {
+		return r // what RoleOf says of a request without one
 	}
 	return r.WithContext(context.WithValue(r.Context(), roleKey{}, role))
 }

@@ -41,7 +41,7 @@ func NewRouter(routes []Route, o RouterOptions) (http.Handler, error) {
 	}
 	for _, route := range routes {
 		h := enforce(o.Look, route)
-		if !route.Streams {
+		if !route.Streams && !route.Encodes {
 			// A compressor would hold a stream's events back.
 			h = squeeze(h)
 		}
@@ -51,7 +51,12 @@ func NewRouter(routes []Route, o RouterOptions) (http.Handler, error) {
 	}
 	table := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h, pattern := mux.Handler(r)
-		if pattern != "" {
+		switch {
+		case pattern == "":
+		case strings.IndexByte(pattern, '{') < 0:
+			h.ServeHTTP(w, r) // found already; no part of the path is to be noted
+			return
+		default:
 			mux.ServeHTTP(w, r)
 			return
 		}
@@ -104,7 +109,9 @@ func enforce(look *Look, route Route) http.Handler {
 			look.refuse(w, r, role, route.Role)
 			return
 		}
-		r.Body = http.MaxBytesReader(w, r.Body, limit)
+		if r.Body != http.NoBody {
+			r.Body = http.MaxBytesReader(w, r.Body, limit)
+		}
 		if !route.Streams {
 			route.Handler.ServeHTTP(w, r)
 			return

@@ -26,6 +26,7 @@ type Config struct {
 	Display   Display   `toml:"display"`
 	Feed      Feed      `toml:"feed"`
 	Quotes    Quotes    `toml:"quotes"`
+	Cutout    Cutout    `toml:"cutout"`
 	Cache     Cache     `toml:"cache"`
 	Store     Store     `toml:"store"`
 	Zram      Zram      `toml:"zram"`
@@ -41,6 +42,7 @@ func Default() Config {
 		Web:     defaultWeb(),
 		Display: defaultDisplay(),
 		Feed:    defaultFeed(),
+		Cutout:  defaultCutout(),
 		Zram:    defaultZram(),
 		Serial:  defaultSerial(),
 		Power:   defaultPower(),

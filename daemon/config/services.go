@@ -82,6 +82,19 @@ func (q Quotes) check(bad func(key, found, allowed string)) {
 	checkPrivate(q.AllowPrivate, bad)
 }
 
+// Cutout is the [cutout] table.
+type Cutout struct {
+	Memory string `toml:"memory"` // that pictures may take together, see ParseSize
+}
+
+func defaultCutout() Cutout { return Cutout{Memory: "min(ram/4, 512MiB)"} }
+
+func (c Cutout) check(bad func(key, found, allowed string)) {
+	if _, err := ParseSize(c.Memory); err != nil {
+		bad("memory", fmt.Sprintf("found the string %q", c.Memory), sizeHelp)
+	}
+}
+
 // Cache is the [cache] table.
 type Cache struct {
 	Memcached []string `toml:"memcached"` // host:port of each server of the pool; empty: in process and on disk

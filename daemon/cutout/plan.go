@@ -19,7 +19,6 @@ type Plan struct {
 	Background Background      // estimated, or the colour that the options name, with Share 1
 	Tolerance  int             // that is used
 	Bounds     image.Rectangle // of the result in the picture; smaller when trimmed
-	Removed    float64         // share of the picture that becomes fully transparent; -1: not counted
 
 	src     pixels
 	space   colorSpace
@@ -36,10 +35,11 @@ func (p *Picture) Plan(ctx context.Context, o Options) (*Plan, error) {
 	}
 	src := reduced(p.pixels, o.Size)
 	w, h := src.size()
-	plan := &Plan{Tolerance: o.Tolerance, Bounds: image.Rect(0, 0, w, h), Removed: -1, src: src, space: p.Info.space, feather: o.Feather, border: o.Border}
+	plan := &Plan{Tolerance: o.Tolerance, Bounds: image.Rect(0, 0, w, h), src: src, space: p.Info.space, feather: o.Feather, border: o.Border}
 	var err error
 	if o.Color == nil || o.Tolerance == AutoTolerance {
-		plan.Background, err = estimate(src, p.Info.Lossy)
+		// Of the picture as it is, so that what is estimated does not depend on the size.
+		plan.Background, err = estimate(p.pixels, p.Info.Lossy)
 	}
 	if o.Color != nil {
 		if err != nil || distance([3]uint8{o.Color.R, o.Color.G, o.Color.B}, [3]int{int(plan.Background.Color.R), int(plan.Background.Color.G), int(plan.Background.Color.B)}) > near {

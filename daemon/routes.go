@@ -5,6 +5,7 @@ import (
 	"slices"
 	"sync/atomic"
 
+	"github.com/sierpi/sierpi/daemon/cutout"
 	"github.com/sierpi/sierpi/daemon/feed"
 	"github.com/sierpi/sierpi/daemon/quotes"
 	"github.com/sierpi/sierpi/daemon/web"
@@ -20,6 +21,7 @@ type parts struct {
 	kiosk  *web.KioskDoor
 	news   *feed.Service
 	quotes *quotes.Service
+	cutout *cutout.Service
 	stage  *display.Stage
 	cards  cards
 	play   []web.Route
@@ -34,6 +36,7 @@ func navigation() []web.NavEntry {
 		{Href: "/life", Label: "Play", Icon: "grid"},
 		{Href: "/feed", Label: "Feed", Icon: "feed"},
 		{Href: "/quotes", Label: "Quotes", Icon: "quote"},
+		{Href: "/cutout", Label: "Cut-out", Icon: "cut"},
 		{Href: "/health", Label: "Health", Icon: "health"},
 	}
 }
@@ -61,6 +64,7 @@ func routes(p parts) []web.Route {
 		p.kiosk.Routes(p.look),
 		p.news.Routes(),
 		p.quotes.Routes(),
+		p.cutout.Routes(),
 		p.play,
 	)
 }

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/sierpi/sierpi/daemon/config"
+	"github.com/sierpi/sierpi/daemon/cutout"
 	"github.com/sierpi/sierpi/daemon/feed"
 	"github.com/sierpi/sierpi/daemon/quotes"
 	"github.com/sierpi/sierpi/daemon/store"
@@ -37,6 +38,8 @@ func TestRoutesAudit(t *testing.T) {
 	must(err)
 	sayings, err := quotes.New(quotes.Options{DB: db, Look: look, Log: log})
 	must(err)
+	cutting, err := cutout.New(cutout.ServiceOptions{Look: look, Log: log})
+	must(err)
 	stage, err := display.New(display.Options{Logger: log})
 	must(err)
 	maker, err := newPageMaker()
@@ -47,7 +50,7 @@ func TestRoutesAudit(t *testing.T) {
 	must(err)
 
 	var ready atomic.Bool
-	table := routes(parts{maker, look, owner, kiosk, news, sayings, stage, glance, play, NewHealth(), &ready})
+	table := routes(parts{maker, look, owner, kiosk, news, sayings, cutting, stage, glance, play, NewHealth(), &ready})
 	n, problems := web.Audit(table, t.TempDir())
 	for _, p := range problems {
 		t.Error(p)

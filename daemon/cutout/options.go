@@ -61,7 +61,7 @@ func ParseOptions(v url.Values) (Options, error) {
 		}
 		n, err := strconv.Atoi(s)
 		if err != nil || n < 0 {
-			return &Refusal{fmt.Sprintf("%s=%.40q is not a number", name, s), "write a whole number, 0 or more"}
+			return &Refusal{fmt.Sprintf("the option %s is %.40q, which is no number", name, s), "write a whole number, 0 or more"}
 		}
 		*into = n
 		return nil
@@ -72,7 +72,7 @@ func ParseOptions(v url.Values) (Options, error) {
 			*into = true
 		case "", "off", "false", "0":
 		default:
-			return &Refusal{fmt.Sprintf("%s=%.40q is neither true nor false", name, s), "write true or false"}
+			return &Refusal{fmt.Sprintf("the option %s is %.40q, which is neither true nor false", name, s), "write true or false"}
 		}
 		return nil
 	}

@@ -29,8 +29,8 @@ type Options struct {
 // DefaultOptions estimate colour and tolerance and cut everywhere.
 func DefaultOptions() Options { return Options{Tolerance: AutoTolerance} }
 
-// check refuses what is out of range.
-func (o Options) check() error {
+// Check refuses, with a *Refusal, what is out of range.
+func (o Options) Check() error {
 	switch {
 	case o.Tolerance < AutoTolerance || o.Tolerance > MaxTolerance:
 		return &Refusal{fmt.Sprintf("the tolerance %d is out of range", o.Tolerance), fmt.Sprintf("choose from 0 (exact) to %d, or auto", MaxTolerance)}
@@ -84,5 +84,5 @@ func ParseOptions(v url.Values) (Options, error) {
 			return o, err
 		}
 	}
-	return o, o.check()
+	return o, o.Check()
 }

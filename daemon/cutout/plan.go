@@ -30,7 +30,7 @@ type Plan struct {
 
 // Plan estimates what the options leave open and finds what is removed.
 func (p *Picture) Plan(ctx context.Context, o Options) (*Plan, error) {
-	if err := o.check(); err != nil {
+	if err := o.Check(); err != nil {
 		return nil, err
 	}
 	src := reduced(p.pixels, o.Size)

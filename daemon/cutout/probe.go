@@ -62,10 +62,10 @@ func Probe(r io.ReadSeeker) (*Info, error) {
 	if probe == nil {
 		return nil, refuseByName(head)
 	}
-	f := &file{r: r, size: size}
-	if err := f.seek(0); err != nil {
-		return nil, err
+	if _, err := r.Seek(0, io.SeekStart); err != nil {
+		return nil, fmt.Errorf("reading the picture: %w", err)
 	}
+	f := &file{r: r, size: size}
 	info := &Info{orient: 1}
 	if err := probe(f, info); err != nil {
 		return nil, err

@@ -10,7 +10,7 @@
  */
 
 /** How many pixels an edge may climb, as in plan.go. */
-const REACH = 3;
+const REACH = 6;
 const FLOODED = 255;
 
 /**
@@ -35,7 +35,7 @@ export function cut(pixels, w, h, o) {
   }
   if (o.border) {
     flood(gone, w, h);
-    cutBorder(out, alpha, gone, w, h, matte);
+    cutBorder(out, alpha, gone, w, h, matte, Math.min(128, 8 * o.tolerance));
   } else {
     for (let i = 0; i < n; i++) matte.unmix(out, 4 * i, alpha[i]);
   }
@@ -127,8 +127,9 @@ function flood(marks, w, h) {
  * @param {number} w
  * @param {number} h
  * @param {ReturnType<typeof newMatte>} matte
+ * @param {number} least alpha that an object has
  */
-function cutBorder(out, alpha, gone, w, h, matte) {
+function cutBorder(out, alpha, gone, w, h, matte, least) {
   const steps = new Uint8Array(w * h);
   /** Pixels of the last step; only their neighbours can be of the next. */
   let front = [];
@@ -159,7 +160,7 @@ function cutBorder(out, alpha, gone, w, h, matte) {
   for (let i = 0; i < steps.length; i++) if (steps[i] === FLOODED) matte.unmix(out, 4 * i, 0);
   for (const i of edge) {
     const x = i % w, y = (i - x) / w;
-    let most = alpha[i];
+    let most = Math.max(alpha[i], least);
     for (let j = Math.max(0, y - REACH); j < Math.min(h, y + REACH + 1); j++) for (let k = Math.max(0, x - REACH); k < Math.min(w, x + REACH + 1); k++) {
       most = Math.max(most, alpha[j * w + k]);
     }

@@ -23,6 +23,7 @@ import (
 	"github.com/sierpi/sierpi/daemon/cache"
 	"github.com/sierpi/sierpi/daemon/chat"
 	"github.com/sierpi/sierpi/daemon/config"
+	"github.com/sierpi/sierpi/daemon/cutout"
 	"github.com/sierpi/sierpi/daemon/feed"
 	"github.com/sierpi/sierpi/daemon/metrics"
 	"github.com/sierpi/sierpi/daemon/quotes"
@@ -123,6 +124,10 @@ func Run(ctx context.Context, o Options) (err error) {
 	if err != nil {
 		return fmt.Errorf("preparing the chat: %w", err)
 	}
+	cutting, err := cutout.New(cutout.ServiceOptions{Look: look, Memory: cutoutMemory(o.Config.Cutout, o.Root), Log: o.Log})
+	if err != nil {
+		return fmt.Errorf("preparing the cut-out: %w", err)
+	}
 	thisMachine := newMachine(ctx, o.Root, o.Config, o.State, o.Log)
 	defer func() { err = errors.Join(err, thisMachine.close()) }()
 	atAGlance := cards{thisMachine, sayings, news, talk, o.Notice}
@@ -177,7 +182,7 @@ func Run(ctx context.Context, o Options) (err error) {
 	if err != nil {
 		return fmt.Errorf("preparing the pages: %w", err)
 	}
-	table := routes(parts{maker, look, owner, kiosk, news, sayings, talk, stage, atAGlance, play, health, &ready})
+	table := routes(parts{maker, look, owner, kiosk, news, sayings, talk, cutting, stage, atAGlance, play, health, &ready})
 	handler, err := web.NewRouter(table, web.RouterOptions{
 		Look: look, Hosts: web.NewHosts(hostname, o.Config.Web.Hosts...), Identities: []web.Identity{owner, kiosk}, Log: o.Log,
 	})
@@ -294,6 +299,20 @@ func quotePages(cfg config.Quotes) []quotes.CollectedPage {
 		pages = append(pages, quotes.CollectedPage{Name: p.Name, URL: p.URL, Selector: p.Selector})
 	}
 	return pages
+}
+
+// cutoutMemory is the config's size on this machine, in bytes; 0 where the memory
+// cannot be read.
+func cutoutMemory(cfg config.Cutout, root system.Root) int64 {
+	size, err := config.ParseSize(cfg.Memory)
+	if err != nil {
+		return 0 // the config's check has said it
+	}
+	mem, err := system.ReadMemory(root)
+	if err != nil {
+		return 0
+	}
+	return int64(min(size.Bytes(mem.Total), math.MaxInt64))
 }
 
 // powerOff asks logind, which asks polkit; the daemon itself may do nothing.

@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 
 	"github.com/sierpi/sierpi/daemon/chat"
+	"github.com/sierpi/sierpi/daemon/cutout"
 	"github.com/sierpi/sierpi/daemon/feed"
 	"github.com/sierpi/sierpi/daemon/quotes"
 	"github.com/sierpi/sierpi/daemon/web"
@@ -22,6 +23,7 @@ type parts struct {
 	news   *feed.Service
 	quotes *quotes.Service
 	chat   *chat.Service
+	cutout *cutout.Service
 	stage  *display.Stage
 	cards  cards
 	play   []web.Route
@@ -37,6 +39,7 @@ func navigation() []web.NavEntry {
 		{Href: "/feed", Label: "Feed", Icon: "feed"},
 		{Href: "/quotes", Label: "Quotes", Icon: "quote"},
 		{Href: "/chat", Label: "Chat", Icon: "chat"},
+		{Href: "/cutout", Label: "Cut-out", Icon: "cut"},
 		{Href: "/health", Label: "Health", Icon: "health"},
 	}
 }
@@ -67,6 +70,7 @@ func routes(p parts) []web.Route {
 		p.news.Routes(),
 		p.quotes.Routes(),
 		p.chat.Routes(),
+		p.cutout.Routes(),
 		p.play,
 	)
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/sierpi/sierpi/daemon/chat"
 	"github.com/sierpi/sierpi/daemon/config"
+	"github.com/sierpi/sierpi/daemon/cutout"
 	"github.com/sierpi/sierpi/daemon/feed"
 	"github.com/sierpi/sierpi/daemon/quotes"
 	"github.com/sierpi/sierpi/daemon/store"
@@ -40,6 +41,8 @@ func TestRoutesAudit(t *testing.T) {
 	must(err)
 	talk, err := chat.New(chat.Options{DB: db, Look: look, Log: log})
 	must(err)
+	cutting, err := cutout.New(cutout.ServiceOptions{Look: look, Log: log})
+	must(err)
 	stage, err := display.New(display.Options{Logger: log})
 	must(err)
 	maker, err := newPageMaker()
@@ -50,7 +53,7 @@ func TestRoutesAudit(t *testing.T) {
 	must(err)
 
 	var ready atomic.Bool
-	table := routes(parts{maker, look, owner, kiosk, news, sayings, talk, stage, glance, play, NewHealth(), &ready})
+	table := routes(parts{maker, look, owner, kiosk, news, sayings, talk, cutting, stage, glance, play, NewHealth(), &ready})
 	n, problems := web.Audit(table, t.TempDir())
 	for _, p := range problems {
 		t.Error(p)

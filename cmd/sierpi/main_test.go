@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"encoding/hex"
 	"io"
 	"net"
 	"net/http"
@@ -44,6 +45,14 @@ func TestScripts(t *testing.T) {
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("HOME", e.WorkDir)
 			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			// unhex FROM TO writes the bytes that a script holds in hexadecimal.
+			"unhex": func(ts *testscript.TestScript, _ bool, args []string) {
+				data, err := hex.DecodeString(strings.Join(strings.Fields(ts.ReadFile(args[0])), ""))
+				ts.Check(err)
+				ts.Check(os.WriteFile(ts.MkAbs(args[1]), data, 0o644))
+			},
 		},
 	})
 }

@@ -27,6 +27,7 @@ type Config struct {
 	Feed      Feed      `toml:"feed"`
 	Quotes    Quotes    `toml:"quotes"`
 	Chat      Chat      `toml:"chat"`
+	Cutout    Cutout    `toml:"cutout"`
 	Cache     Cache     `toml:"cache"`
 	Store     Store     `toml:"store"`
 	Zram      Zram      `toml:"zram"`
@@ -44,6 +45,7 @@ func Default() Config {
 		Feed:    defaultFeed(),
 		Chat:    defaultChat(),
 		Cache:   defaultCache(),
+		Cutout:  defaultCutout(),
 		Zram:    defaultZram(),
 		Serial:  defaultSerial(),
 		Power:   defaultPower(),

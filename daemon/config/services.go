@@ -110,6 +110,19 @@ func (c Chat) check(bad func(key, found, allowed string)) {
 	}
 }
 
+// Cutout is the [cutout] table.
+type Cutout struct {
+	Memory string `toml:"memory"` // that pictures may take together, see ParseSize
+}
+
+func defaultCutout() Cutout { return Cutout{Memory: "min(ram/4, 512MiB)"} }
+
+func (c Cutout) check(bad func(key, found, allowed string)) {
+	if _, err := ParseSize(c.Memory); err != nil {
+		bad("memory", fmt.Sprintf("found the string %q", c.Memory), sizeHelp)
+	}
+}
+
 // Cache is the [cache] table.
 type Cache struct {
 	Layers    []string `toml:"layers" allow:"memory|disk|memcached"` // several at once, the quickest first; empty: memory, disk, and memcached where servers are named

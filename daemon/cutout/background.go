@@ -88,7 +88,7 @@ func estimate(src pixels, lossy bool) (Background, error) {
 		}
 	}
 	slices.Sort(distances)
-	spread := distances[(len(distances)-1)*98/100]
+	spread := min(distances[(len(distances)-1)*995/1000], near/2)
 	if lossy {
 		// The codec's noise is stronger beside the object than along the border.
 		spread = max(spread+4, 6)

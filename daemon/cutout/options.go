@@ -29,8 +29,8 @@ type Options struct {
 // DefaultOptions estimate colour and tolerance and cut everywhere.
 func DefaultOptions() Options { return Options{Tolerance: AutoTolerance} }
 
-// check refuses what is out of range.
-func (o Options) check() error {
+// Check refuses, with a *Refusal, what is out of range.
+func (o Options) Check() error {
 	switch {
 	case o.Tolerance < AutoTolerance || o.Tolerance > MaxTolerance:
 		return &Refusal{fmt.Sprintf("the tolerance %d is out of range", o.Tolerance), fmt.Sprintf("choose from 0 (exact) to %d, or auto", MaxTolerance)}
@@ -61,7 +61,7 @@ func ParseOptions(v url.Values) (Options, error) {
 		}
 		n, err := strconv.Atoi(s)
 		if err != nil || n < 0 {
-			return &Refusal{fmt.Sprintf("%s=%.40q is not a number", name, s), "write a whole number, 0 or more"}
+			return &Refusal{fmt.Sprintf("the option %s is %.40q, which is no number", name, s), "write a whole number, 0 or more"}
 		}
 		*into = n
 		return nil
@@ -72,7 +72,7 @@ func ParseOptions(v url.Values) (Options, error) {
 			*into = true
 		case "", "off", "false", "0":
 		default:
-			return &Refusal{fmt.Sprintf("%s=%.40q is neither true nor false", name, s), "write true or false"}
+			return &Refusal{fmt.Sprintf("the option %s is %.40q, which is neither true nor false", name, s), "write true or false"}
 		}
 		return nil
 	}
@@ -84,5 +84,5 @@ func ParseOptions(v url.Values) (Options, error) {
 			return o, err
 		}
 	}
-	return o, o.check()
+	return o, o.Check()
 }

@@ -11,15 +11,14 @@ import (
 )
 
 // reach is over how many pixels an edge may climb from the background to the
-// object: optics and codecs blur it over two or three.
-const reach = 3
+// object: optics, scaling and codecs blur it over a few.
+const reach = 6
 
 // Plan is a picture with everything about its cutting decided.
 type Plan struct {
 	Background Background      // estimated, or the colour that the options name, with Share 1
 	Tolerance  int             // that is used
 	Bounds     image.Rectangle // of the result in the picture; smaller when trimmed
-	Removed    float64         // share of the picture that becomes fully transparent; -1: not counted
 
 	src     pixels
 	space   colorSpace
@@ -31,15 +30,16 @@ type Plan struct {
 
 // Plan estimates what the options leave open and finds what is removed.
 func (p *Picture) Plan(ctx context.Context, o Options) (*Plan, error) {
-	if err := o.check(); err != nil {
+	if err := o.Check(); err != nil {
 		return nil, err
 	}
 	src := reduced(p.pixels, o.Size)
 	w, h := src.size()
-	plan := &Plan{Tolerance: o.Tolerance, Bounds: image.Rect(0, 0, w, h), Removed: -1, src: src, space: p.Info.space, feather: o.Feather, border: o.Border}
+	plan := &Plan{Tolerance: o.Tolerance, Bounds: image.Rect(0, 0, w, h), src: src, space: p.Info.space, feather: o.Feather, border: o.Border}
 	var err error
 	if o.Color == nil || o.Tolerance == AutoTolerance {
-		plan.Background, err = estimate(src, p.Info.Lossy)
+		// Of the picture as it is, so that what is estimated does not depend on the size.
+		plan.Background, err = estimate(p.pixels, p.Info.Lossy)
 	}
 	if o.Color != nil {
 		if err != nil || distance([3]uint8{o.Color.R, o.Color.G, o.Color.B}, [3]int{int(plan.Background.Color.R), int(plan.Background.Color.G), int(plan.Background.Color.B)}) > near {
@@ -127,11 +127,11 @@ func inStrips(ctx context.Context, n int, worker func() func(i int)) error {
 // cutter cuts strips; each worker has its own.
 type cutter struct {
 	p     *Plan
-	x0, w int      // columns that are read: the result's and a margin
-	buf   []byte   // pixels as they are
-	alpha []uint8  // the smallest alpha of each, for the margins too
-	steps []uint8  // how many steps above the background, 1 to reach; 0: not reached
-	sums  []uint32 // of the feather
+	x0, w int     // columns that are read: the result's and a margin
+	buf   []byte  // pixels as they are
+	alpha []uint8 // the smallest alpha of each, for the margins too
+	taken []bool  // flooded, or reached from there
+	edge  []int32 // what is reached, in the order of the steps
 }
 
 // margin is how many pixels around a pixel decide about it.
@@ -178,71 +178,88 @@ func (c *cutter) strip(y0, y1 int) []byte {
 // neighbour of greater alpha: a background-coloured pixel behind a thin line lies
 // lower and is not reached. What is reached mixes the background with the object
 // beside it: its alpha is its own smallest one in proportion to the greatest around,
-// so that a gray object ends up as solid as a black one.
+// so that a gray object ends up as solid as a black one. Where even the greatest is
+// hardly more than the tolerance there is no object but noise, which stays faint.
 func (c *cutter) cutBorder(top, bottom, y0, y1 int) {
 	p, w, n := c.p, c.w, bottom-top
 	if cap(c.alpha) < w*n {
-		c.alpha, c.steps = make([]uint8, w*n), make([]uint8, w*n)
+		c.alpha, c.taken = make([]uint8, w*n), make([]bool, w*n)
 	}
-	alpha, steps := c.alpha[:w*n], c.steps[:w*n]
-	const flooded = 255
+	alpha, taken := c.alpha[:w*n], c.taken[:w*n]
+	edge := c.edge[:0]
 	for y := range n {
 		row := p.gone.row(top + y)
+		above, below := p.gone.row(max(top+y-1, 0)), p.gone.row(min(top+y+1, p.gone.h-1))
 		for x := range w {
-			i := y*w + x
-			if at := c.x0 + x; row[at>>6]>>(at&63)&1 != 0 {
-				steps[i], alpha[i] = flooded, 0
+			i, at := y*w+x, c.x0+x
+			word, bit := at>>6, at&63
+			if row[word]>>bit&1 != 0 {
+				alpha[i], taken[i] = 0, true
 				continue
 			}
-			steps[i] = 0
-			alpha[i] = p.m.alpha(c.buf[4*i : 4*i+4 : 4*i+4])
+			alpha[i], taken[i] = p.m.alpha(c.buf[4*i:4*i+4:4*i+4]), false
+			// Beside the flood, all of whose pixels have alpha 0?
+			if alpha[i] == 0 {
+				continue
+			}
+			near := row[word] | above[word] | below[word]
+			touches := false
+			if bit > 0 && bit < 63 {
+				touches = near>>(bit-1)&7 != 0
+			} else {
+				for k := max(at-1, 0); k <= min(at+1, p.gone.w-1); k++ {
+					touches = touches || (row[k>>6]|above[k>>6]|below[k>>6])>>(k&63)&1 != 0
+				}
+			}
+			if touches {
+				edge = append(edge, int32(i))
+			}
 		}
 	}
-	around := func(x, y, k int) (x0, x1, y0, y1 int) {
+	for _, i := range edge {
+		taken[i] = true
+	}
+	around := func(i int32, k int) (x0, x1, y0, y1 int) {
+		x, y := int(i)%w, int(i)/w
 		return max(0, x-k), min(w, x+k+1), max(0, y-k), min(n, y+k+1)
 	}
-	from := uint8(flooded)
-	for step := uint8(1); step <= reach; step++ {
-		for y := range n {
-			for x := range w {
-				i := y*w + x
-				if steps[i] != 0 {
-					continue
-				}
-				ax0, ax1, ay0, ay1 := around(x, y, 1)
-			search:
-				for j := ay0; j < ay1; j++ {
-					for i2 := ax0; i2 < ax1; i2++ {
-						if k := j*w + i2; steps[k] == from && alpha[k] < alpha[i] {
-							steps[i] = step
-							break search
-						}
+	front := 0
+	for step := 2; step <= reach; step++ {
+		end := len(edge)
+		for _, i := range edge[front:end] {
+			ax0, ax1, ay0, ay1 := around(i, 1)
+			for y := ay0; y < ay1; y++ {
+				for k := y*w + ax0; k < y*w+ax1; k++ {
+					if !taken[k] && alpha[k] > alpha[i] {
+						taken[k] = true
+						edge = append(edge, int32(k))
 					}
 				}
 			}
 		}
-		from = step
+		front = end
 	}
-	for y := y0 - top; y < y1-top; y++ {
-		for x := range w {
-			i := y*w + x
-			q := c.buf[4*i : 4*i+4 : 4*i+4]
-			switch steps[i] {
-			case 0:
-			case flooded:
-				p.m.unmix(q, 0)
-			default:
-				most := alpha[i]
-				ax0, ax1, ay0, ay1 := around(x, y, reach)
-				for j := ay0; j < ay1; j++ {
-					for _, a := range alpha[j*w+ax0 : j*w+ax1] {
-						most = max(most, a)
-					}
-				}
-				a := (int(q[3])*int(alpha[i]) + int(most) - 1) / int(most)
-				p.m.unmix(q, max(alpha[i], uint8(a)))
+	c.edge = edge
+	for i := (y0 - top) * w; i < (y1-top)*w; i++ {
+		if taken[i] && alpha[i] == 0 {
+			p.m.unmix(c.buf[4*i:4*i+4:4*i+4], 0)
+		}
+	}
+	least := uint8(min(128, 8*p.Tolerance))
+	for _, i := range edge {
+		if y := int(i)/w + top; y < y0 || y >= y1 {
+			continue
+		}
+		most := max(alpha[i], least)
+		ax0, ax1, ay0, ay1 := around(i, reach)
+		for y := ay0; y < ay1; y++ {
+			for _, a := range alpha[y*w+ax0 : y*w+ax1] {
+				most = max(most, a)
 			}
 		}
+		q := c.buf[4*i : 4*i+4 : 4*i+4]
+		a := (int(q[3])*int(alpha[i]) + int(most) - 1) / int(most)
+		p.m.unmix(q, max(alpha[i], uint8(a)))
 	}
 }
 
@@ -255,9 +272,6 @@ func (c *cutter) fade(out []byte, y0, y1 int) {
 	w, h := p.src.size()
 	side := 2*f + 1
 	total := uint32(side * side)
-	if len(c.sums) < w+1 {
-		c.sums = make([]uint32, w+1)
-	}
 	column := make([]uint32, w) // kept pixels of each column within the square's rows
 	add := func(y int, sign uint32) {
 		row := p.gone.row(min(max(y, 0), h-1))

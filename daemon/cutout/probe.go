@@ -24,6 +24,8 @@ type Info struct {
 	Memory        int64  // bytes that decoding it and cutting it will take, counted high
 	Lossy         bool   // compression left noise in plain areas
 
+	decoding int64 // the part of Memory that the decoder takes
+
 	orient int // EXIF's orientation, 1 to 8
 	space  colorSpace
 	first  *webpFrame // of an animated WebP
@@ -62,10 +64,10 @@ func Probe(r io.ReadSeeker) (*Info, error) {
 	if probe == nil {
 		return nil, refuseByName(head)
 	}
-	f := &file{r: r, size: size}
-	if err := f.seek(0); err != nil {
-		return nil, err
+	if _, err := r.Seek(0, io.SeekStart); err != nil {
+		return nil, fmt.Errorf("reading the picture: %w", err)
 	}
+	f := &file{r: r, size: size}
 	info := &Info{orient: 1}
 	if err := probe(f, info); err != nil {
 		return nil, err
@@ -73,9 +75,8 @@ func Probe(r io.ReadSeeker) (*Info, error) {
 	if info.Width < 1 || info.Height < 1 {
 		return nil, damaged(info.Format, "it says that the picture is %d by %d pixels", info.Width, info.Height)
 	}
-	if info.Width > maxSide || info.Height > maxSide || info.Width*info.Height > maxPixels {
-		return nil, &Refusal{fmt.Sprintf("the picture is %d by %d pixels", info.Width, info.Height),
-			fmt.Sprintf("make it smaller: at most %d million pixels, and %d a side", int(maxPixels/1e6), maxSide)}
+	if info.Width > maxSide || info.Height > maxSide || int64(info.Width)*int64(info.Height) > maxPixels {
+		return nil, tooManyPixels(int64(info.Width), int64(info.Height))
 	}
 	if exif != imagemeta.ImageFormatAuto {
 		if err := info.readEXIF(r, exif); err != nil {
@@ -85,9 +86,15 @@ func Probe(r io.ReadSeeker) (*Info, error) {
 	if info.orient >= 5 {
 		info.Width, info.Height = info.Height, info.Width
 	}
+	info.decoding = info.Memory
 	// Two planes of bits for the flood, strips, the compressors' windows.
 	info.Memory += int64(info.Width)*int64(info.Height)/4 + 12<<20
 	return info, nil
+}
+
+func tooManyPixels(w, h int64) error {
+	return &Refusal{fmt.Sprintf("the picture is %d by %d pixels", w, h),
+		fmt.Sprintf("make it smaller: at most %d million pixels, and %d a side", int(maxPixels/1e6), maxSide)}
 }
 
 // damaged is the refusal of a file that contradicts itself.

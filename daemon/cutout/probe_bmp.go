@@ -27,6 +27,9 @@ func probeBMP(f *file, info *Info) error {
 	cfg, err := gobmp.DecodeConfig(f.r)
 	if err != nil {
 		if reason, ok := strings.CutPrefix(err.Error(), "bmp: unsupported feature: "); ok {
+			if reason == "dimensions too large" {
+				return tooManyPixels(int64(int32(binary.LittleEndian.Uint32(b[18:]))), int64(int32(binary.LittleEndian.Uint32(b[22:]))))
+			}
 			return unsupported("a BMP of this kind (" + reason + ")")
 		}
 		return truncated(format, damaged(format, "%s", strings.TrimPrefix(err.Error(), "bmp: invalid format: ")))

@@ -48,7 +48,10 @@ func pngChunks(f *file, info *Info) error {
 			if w > 1<<31-1 || h > 1<<31-1 {
 				return damaged(format, "it says that the picture is %d by %d pixels", w, h)
 			}
-			info.Width, info.Height = int(min(w, 1<<24)), int(min(h, 1<<24)) // beyond any limit, within an int's product
+			if w > maxSide || h > maxSide || int64(w)*int64(h) > maxPixels {
+				return tooManyPixels(int64(w), int64(h))
+			}
+			info.Width, info.Height = int(w), int(h)
 			depth, kind, interlace = b[8], b[9], b[12]
 		case "tRNS":
 			transparent = true

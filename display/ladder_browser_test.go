@@ -49,5 +49,7 @@ func TestLosesItsGPU(t *testing.T) {
 	await(t, ctx, "sierpi.screen.rung === '2d'")
 	compareCanvas(t, ctx, "sierpi.screen.painted + 3")
 	eval[any](t, ctx, "sierpi.screen.beat()")
-	awaitStatus(t, s, func(st display.Status) bool { return st.Screens[0].Rung == "2d" && st.Screens[0].State == display.Painting })
+	awaitStatus(t, s, func(st display.Status) bool {
+		return st.Screens[0].Rung == "2d" && st.Screens[0].State == display.Painting
+	})
 }

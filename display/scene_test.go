@@ -18,10 +18,14 @@ import (
 	"github.com/sierpi/sierpi/display/wire"
 )
 
-// play runs a scene for so many frames and gives each to see. The frame is reused.
+// play runs a scene of 480x270 for so many frames and gives each to see. The frame is reused.
 func play(t testing.TB, name string, frames int, see func(*wire.Frame)) {
 	t.Helper()
-	const w, h = 480, 270
+	playSize(t, name, 480, 270, frames, see)
+}
+
+func playSize(t testing.TB, name string, w, h, frames int, see func(*wire.Frame)) {
+	t.Helper()
 	s, err := display.NewScene(name, display.Setting{Width: w, Height: h, FramesPerSecond: 30, Seed: 11})
 	if err != nil {
 		t.Fatal(err)
@@ -46,6 +50,40 @@ func copyOf(f *wire.Frame) *wire.Frame {
 	return &g
 }
 
+// traffic is what a scene sends to one screen, in bytes.
+type traffic struct {
+	key         int     // the first frame
+	mean, worst float64 // a second; over all, and over the worst ten seconds
+	frame       float64 // a frame
+}
+
+// measureTraffic sends every so many frames of a scene, of 30 a second, to a screen that keeps up.
+func measureTraffic(t testing.TB, name string, w, h, seconds, every int) traffic {
+	t.Helper()
+	var enc wire.Encoder
+	var was *wire.Frame
+	total, inTen, worst := 0, 0, 0
+	var sizes []int
+	playSize(t, name, w, h, seconds*30, func(f *wire.Frame) {
+		if (int(f.Number)-1)%every != 0 {
+			return
+		}
+		msg, err := enc.Encode(was, f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		was = copyOf(f)
+		sizes = append(sizes, len(msg))
+		total += len(msg)
+		inTen += len(msg)
+		if n := 300 / every; len(sizes) > n {
+			inTen -= sizes[len(sizes)-1-n]
+			worst = max(worst, inTen)
+		}
+	})
+	return traffic{sizes[0], float64(total) / float64(seconds), float64(worst) / 10, float64(total) / float64(len(sizes))}
+}
+
 // TestTraffic holds every scene to the budget: at most 500 KB/s at 480x270 and 30 frames a
 // second, over any ten seconds of the first forty. Read the figures with -v.
 func TestTraffic(t *testing.T) {
@@ -58,39 +96,38 @@ func TestTraffic(t *testing.T) {
 				rates = []int{1, 3} // a screen, a phone
 			}
 			for _, every := range rates {
-				var enc wire.Encoder
-				var base *wire.Frame
-				key, total, inTen, worst := 0, 0, 0, 0
-				var sizes []int
-				const frames = 40 * 30
-				play(t, name, frames, func(f *wire.Frame) {
-					if (int(f.Number)-1)%every != 0 {
-						return
-					}
-					msg, err := enc.Encode(base, f)
-					if err != nil {
-						t.Fatal(err)
-					}
-					if base == nil {
-						key = len(msg)
-					}
-					base = copyOf(f)
-					sizes = append(sizes, len(msg))
-					total += len(msg)
-					inTen += len(msg)
-					if n := 300 / every; len(sizes) > n {
-						inTen -= sizes[len(sizes)-1-n]
-						worst = max(worst, inTen)
-					}
-				})
-				mean := float64(total) / 40
+				got := measureTraffic(t, name, 480, 270, 40, every)
 				t.Logf("%-10s %2d frames/s: mean %6.1f KB/s, worst ten seconds %6.1f KB/s, %5.0f B a frame, first frame %d B",
-					name, 30/every, mean/1e3, float64(worst)/10/1e3, float64(total)/float64(len(sizes)), key)
-				if float64(worst)/10 > budget {
-					t.Errorf("%.0f B/s in the worst ten seconds; the budget is %.0f", float64(worst)/10, budget)
+					name, 30/every, got.mean/1e3, got.worst/1e3, got.frame, got.key)
+				if got.worst > budget {
+					t.Errorf("%.0f B/s in the worst ten seconds; the budget is %.0f", got.worst, budget)
 				}
 			}
 		})
+	}
+}
+
+// BenchmarkWire is the stream of every scene over a minute and a half, and its budget:
+// 500 KB/s at 480x270, 4 MB/s at full size.
+//
+//	go test ./display -run '^$' -bench Wire -benchtime 1x
+func BenchmarkWire(b *testing.B) {
+	for _, size := range []struct {
+		w, h   int
+		budget float64
+	}{{480, 270, 500e3}, {1920, 1080, 4e6}} {
+		for _, name := range display.SceneNames() {
+			b.Run(fmt.Sprintf("%dx%d/%s", size.w, size.h, name), func(b *testing.B) {
+				for b.Loop() {
+					got := measureTraffic(b, name, size.w, size.h, 90, 1)
+					b.ReportMetric(got.mean/1e3, "KB/s")
+					b.ReportMetric(got.worst/1e3, "KB/s-worst-10s")
+					b.ReportMetric(float64(got.key)/1e3, "KB-first-frame")
+					b.ReportMetric(got.worst/size.budget, "of-budget")
+					b.ReportMetric(0, "ns/op")
+				}
+			})
+		}
 	}
 }
 

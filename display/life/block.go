@@ -32,6 +32,13 @@ type block struct {
 
 var nothing [64]uint64
 
+// A scratch is room that a step of a block needs; clearing it for each would take as long as
+// the arithmetic.
+type scratch struct {
+	joined [2][64]uint64
+	wideScratch
+}
+
 // words is the buffer's cells; those of no block are dead.
 func (b *block) words(now uint) *[64]uint64 {
 	if b == nil {
@@ -95,11 +102,11 @@ func (b *block) active(now uint) uint8 {
 // its tiles it had to work on. Only the block's own other buffer and changes are
 // written, only the now of any block is read, so blocks can be stepped in any order
 // and at once.
-func (b *block) step(t *Table, now uint) (tiles int) {
+func (b *block) step(t *Table, now uint, room *scratch) (tiles int) {
 	act := b.active(now)
 	var ch change
 	if act != 0 {
-		ch = b.stepTiles(t, now, act)
+		ch = b.stepTiles(t, now, act, room)
 	}
 	if b.edited {
 		// The other buffer was made from what the cells were before: its tiles must
@@ -112,7 +119,7 @@ func (b *block) step(t *Table, now uint) (tiles int) {
 
 var allChanged = change{0xff, 0xff, 0xff, 0xff, 0xff}
 
-func (b *block) stepTiles(t *Table, now uint, act uint8) change {
+func (b *block) stepTiles(t *Table, now uint, act uint8, room *scratch) change {
 	mid, out := b.words(now), b.words(now+1)
 	s := surround{west: b.near[west].words(now), east: b.near[east].words(now)}
 	if act&1 != 0 {
@@ -122,8 +129,10 @@ func (b *block) stepTiles(t *Table, now uint, act uint8) change {
 		s.below = [3]uint64{b.near[southWest].words(now)[0], b.near[south].words(now)[0], b.near[southEast].words(now)[0]}
 	}
 	if b.end != 63 || b.near[west] != nil && b.near[west].end != 63 {
-		var room [2][64]uint64
-		s.west, mid = s.join(mid, b, &room)
+		s.west, mid = s.join(mid, b, &room.joined)
+	}
+	if t == nil && wide && b.rows%8 == 0 {
+		return stepTilesWide(&s, mid, out, act, int(b.rows), uint(b.end), room)
 	}
 	if t == nil {
 		return stepTiles(&s, mid, out, act, int(b.rows), uint(b.end))

@@ -13,6 +13,7 @@ type field struct {
 	generation uint64
 	step       uint64 // steps ever made: Clear does not reset it
 	now        uint   // the buffer that holds the present, 0 or 1
+	blocks     int    // of a torus
 	list       []*block
 	following  []*block
 	tiles      int                      // worked on in the last step
@@ -32,6 +33,7 @@ func (f *field) init(rule Rule, blocks int) {
 	if rule.Unbounded() != Conway {
 		f.table = rule.Table()
 	}
+	f.blocks = blocks
 	f.list = make([]*block, 0, blocks)
 	f.following = make([]*block, 0, blocks)
 	f.help = func() {
@@ -67,13 +69,14 @@ func (f *field) advance() int {
 func (f *field) take() {
 	const batch = 8
 	worked := 0
+	var room scratch
 	for {
 		i := int(f.taken.Add(batch)) - batch
 		if i >= len(f.list) {
 			break
 		}
 		for _, b := range f.list[i:min(i+batch, len(f.list))] {
-			worked += b.step(f.table, f.now)
+			worked += b.step(f.table, f.now, &room)
 		}
 	}
 	f.worked.Add(int64(worked))
@@ -83,6 +86,14 @@ func (f *field) take() {
 // see the change. A block stays until both of its buffers' changes are none, for a
 // block off the list is not told to forget them.
 func (f *field) schedule() {
+	// Where nearly everything is at work, as in a dense soup, looking for the rest costs more
+	// than it saves.
+	if f.grow == nil && len(f.list) == f.blocks && f.tiles >= f.blocks*4 {
+		for _, b := range f.list {
+			b.woken = f.step + 1
+		}
+		return
+	}
 	f.list, f.following = f.following[:0], f.list
 	for _, b := range f.following {
 		c := b.changes[f.now]

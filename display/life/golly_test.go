@@ -250,7 +250,7 @@ func BenchmarkGolly(b *testing.B) {
 		b.ReportMetric(median(cpu), "x-golly-cpu")
 	}
 
-	for _, generations := range []int{100, 200, 1000} {
+	for _, generations := range []int{100, 200, 300, 500, 1000} {
 		for _, cores := range []int{1, 2} {
 			b.Run(fmt.Sprintf("torus-%dg-%dcore", generations, cores), func(b *testing.B) {
 				p := soup(b, 1, 1920, 1080, 0.5, torusRule)

@@ -21,6 +21,7 @@ type director struct {
 	universe   *soup // the life scene: it is one universe, and goes on where it was
 	hold       bool  // the scene stays
 	seen       func(Settled)
+	edited     func(Edit)
 
 	names  []string // of the programme
 	dwell  int      // frames a scene stays, its fades included; 0: for ever
@@ -89,7 +90,7 @@ func (d *director) make(name string) (Scene, error) {
 	}
 	scene, err := NewScene(name, d.setting)
 	if u, ok := scene.(*soup); ok && err == nil {
-		d.universe, u.settled = u, d.seen
+		d.universe, u.settled, u.onEdit = u, d.seen, d.edited
 	}
 	return scene, err
 }

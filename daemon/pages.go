@@ -29,10 +29,12 @@ type cards struct {
 	quotes  *quotes.Service
 	news    *feed.Service
 	notice  string
+	address func() string // of the pages, for who stands before the wall
 }
 
 func (c cards) now(ctx context.Context) display.Cards {
 	out := display.Cards{Time: true, Notice: c.notice, Machine: c.machine.card(ctx)}
+	out.Machine.Address = c.address()
 	if q, ok := c.quotes.OfTheHour(time.Now()); ok {
 		out.Quote = &display.Quote{Text: q.Text, Author: q.Author}
 	}

@@ -6,6 +6,7 @@ type Cards struct {
 	Time      bool       `json:"time"` // the page's own clock
 	Quote     *Quote     `json:"quote,omitempty"`
 	Headlines []Headline `json:"headlines,omitempty"`
+	Chat      []ChatLine `json:"chat,omitempty"` // the latest last
 	Machine   *Machine   `json:"machine,omitempty"`
 	Notice    string     `json:"notice,omitempty"` // what the owner must know, such as a config error
 }
@@ -22,6 +23,12 @@ type Headline struct {
 	Source string `json:"source,omitempty"`
 }
 
+// ChatLine is something that was said lately.
+type ChatLine struct {
+	Author string `json:"author"`
+	Text   string `json:"text"`
+}
+
 // Machine is the board's state; nil is "not measured here".
 type Machine struct {
 	Watts       *float64 `json:"watts,omitempty"`
@@ -29,4 +36,5 @@ type Machine struct {
 	Celsius     *float64 `json:"celsius,omitempty"`
 	MemoryUsed  *float64 `json:"memoryUsed,omitempty"`  // bytes
 	MemoryTotal *float64 `json:"memoryTotal,omitempty"` // bytes
+	Address     string   `json:"address,omitempty"`     // under which this machine is found on its network
 }

@@ -42,7 +42,8 @@ const (
 	remoteMessage = 16 << 10
 	remoteIdle    = 20 * time.Minute
 	ghostLife     = 15 * time.Second
-	drawStays     = 30 // seconds that Life stays at least when somebody has drawn
+	drawStays     = 30      // seconds that Life stays at least when somebody has drawn
+	holdFor       = 10 * 60 // seconds that a scene can be held: who holds it may go home
 )
 
 func newVisitor() *visitor {
@@ -336,7 +337,7 @@ func (s *Stage) remoteState(name string) remoteState {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	d := s.director
-	st := remoteState{Scene: d.name(), Hold: d.hold, Playing: d.guest != "" && !d.leaves}
+	st := remoteState{Scene: d.name(), Hold: d.held > 0, Playing: d.guest != "" && !d.leaves}
 	if u := d.universe; u != nil {
 		st.Undo, st.Fading = u.drain == 0 && u.undoable(name), d.name() == "life" && u.drain > 0
 	}
@@ -355,7 +356,10 @@ func (s *Stage) steer(what, name string, on bool) error {
 	case "next":
 		d.skip()
 	case "hold":
-		d.hold = on
+		d.held = 0
+		if on {
+			d.held = holdFor * d.setting.FramesPerSecond
+		}
 	case "scene":
 		if !slices.Contains(SceneNames(), name) {
 			return &userError{"There is no such scene.", "Load this page again."}
@@ -404,7 +408,10 @@ func (s *Stage) draw(who string, cells []int32, alive bool, done func(error)) er
 		return &userError{"The old universe fades just now.", "A new one begins in a moment."}
 	}
 	d.stay(drawStays)
-	delete(s.ghosts, who)
+	if s.ghosts[who] != nil {
+		delete(s.ghosts, who)
+		s.ghostly++
+	}
 	s.noteEdit(u.edit(Edit{Alive: alive, Cells: slices.Clone(cells), Who: who}), done)
 	return nil
 }
@@ -527,4 +534,14 @@ func (s *Stage) Invite(i *Invitation) error {
 		sc.nudge()
 	}
 	return nil
+}
+
+// Steer is the owner's hand on the remote: what is "next", "hold", or "scene" with a name.
+func (s *Stage) Steer(what, name string, on bool) error { return s.steer(what, name, on) }
+
+// Held reports whether somebody holds the scene that is on.
+func (s *Stage) Held() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.director.held > 0
 }

@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -159,6 +160,11 @@ func Run(ctx context.Context, o Options) (err error) {
 		return fmt.Errorf("preparing the stage: %w", err)
 	}
 
+	thisMachine.scenes = newSceneEnergy(func() (string, bool) {
+		status := stage.Status()
+		return status.Scene, slices.ContainsFunc(status.Wall(), func(w display.WallScreen) bool { return w.State == display.Painting })
+	})
+
 	play, err := playRoutes(look, stage, db, o.Log)
 	if err != nil {
 		return fmt.Errorf("preparing the visitors' boards: %w", err)
@@ -183,7 +189,7 @@ func Run(ctx context.Context, o Options) (err error) {
 		Check{"config", false, configHealth(o.Notice)},
 	)
 	figures := metrics.New(o.Log, o.Version,
-		thisMachine.figures, healthFigures(health), stageFigures(stage), stateFigures(o.State), serviceFigures(sayings))
+		thisMachine.figures, thisMachine.scenes.figures, healthFigures(health), stageFigures(stage), stateFigures(o.State), serviceFigures(sayings))
 
 	// Who listens where.
 	var ready atomic.Bool
@@ -206,6 +212,9 @@ func Run(ctx context.Context, o Options) (err error) {
 		pages, scrapes, owner, news, sayings, stage, soups,
 		&manager{health: health, status: statusLine(stage), log: o.Log},
 	}, thisMachine.tasks(stage.Skip, powerOff, ready.Load)...)
+	if o.Config.Display.SavePower {
+		tasks = append(tasks, &saver{thisMachine, stage, thriftEvery, o.Log})
+	}
 	if o.Config.Display.Visitors {
 		tasks = append(tasks, &inviter{visitors, stage, where, o.Log})
 	}

@@ -90,7 +90,7 @@ class Screen {
   #haunt(ghosts) {
     const { width, height } = this.#size;
     if (!width) return;
-    this.#ghosts.show(width, height, ghosts.map((g) => ({ colour: colourOf(g.who), cells: g.cells })));
+    this.#ghosts.show(width, height, ghosts.map((g) => ({ colour: colourOf(g.who), cells: g.cells })), true);
     cardTable.setGuests(ghosts.filter((g) => g.cells.length > 0).map((g) => g.who));
     this.#layOut();
   }

@@ -14,6 +14,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -93,6 +94,11 @@ func Run(ctx context.Context, o Options) (err error) {
 		return err
 	}
 
+	visitors, err := web.OpenVisitorDoor(o.State, o.Log)
+	if err != nil {
+		return err
+	}
+
 	// The services, the machine and the stage.
 	copies, err := cache.Open(cacheOptions(o))
 	if err != nil {
@@ -130,11 +136,22 @@ func Run(ctx context.Context, o Options) (err error) {
 	}
 	thisMachine := newMachine(ctx, o.Root, o.Config, o.State, o.Log)
 	defer func() { err = errors.Join(err, thisMachine.close()) }()
-	atAGlance := cards{thisMachine, sayings, news, talk, o.Notice}
+	where := visitorAddress(o.Config.Web.VisitorAddress, pageListeners)
+	atAGlance := cards{thisMachine, sayings, news, talk, o.Notice, where}
 	settings, err := wallFigures(ctx, db, o.Log)
 	if err != nil {
 		return err
 	}
+	universe := universes{db, hostname}
+	lastUniverse, lastEdits, err := universe.load(ctx, o.Log)
+	if err != nil {
+		return err
+	}
+	outputs, err := wallOutputs(o.Config.Display)
+	if err != nil {
+		return err
+	}
+	soups := newGallery(db, o.Log)
 	stage, err := display.New(display.Options{
 		Width:           o.Config.Display.Width,
 		Height:          o.Config.Display.Height,
@@ -147,14 +164,30 @@ func Run(ctx context.Context, o Options) (err error) {
 		Kiosk:           func(r *http.Request) bool { return web.RoleOf(r) == web.Kiosk },
 		Figures:         settings,
 		Cards:           atAGlance.now,
+		Outputs:         outputs,
+		Hours:           timetable(o.Config.Display),
+		Settled:         soups.settled,
+		Memory:          universe,
+		Universe:        lastUniverse,
+		Edits:           lastEdits,
 	})
 	if err != nil {
 		return fmt.Errorf("preparing the stage: %w", err)
 	}
 
+	thisMachine.scenes = newSceneEnergy(func() (string, bool) {
+		status := stage.Status()
+		return status.Scene, slices.ContainsFunc(status.Wall(), func(w display.WallScreen) bool { return w.State == display.Painting })
+	})
+
 	play, err := playRoutes(look, stage, db, o.Log)
 	if err != nil {
 		return fmt.Errorf("preparing the visitors' boards: %w", err)
+	}
+
+	wall, err := wallRoutes(look, stage, visitors, soups)
+	if err != nil {
+		return fmt.Errorf("preparing the pages of the wall: %w", err)
 	}
 
 	// How they all are, and what they count.
@@ -174,7 +207,7 @@ func Run(ctx context.Context, o Options) (err error) {
 		Check{"config", false, configHealth(o.Notice)},
 	)
 	figures := metrics.New(o.Log, o.Version,
-		thisMachine.figures, healthFigures(health), stageFigures(stage), stateFigures(o.State), serviceFigures(sayings, talk))
+		thisMachine.figures, thisMachine.scenes.figures, healthFigures(health), stageFigures(stage), stateFigures(o.State), serviceFigures(sayings, talk))
 
 	// Who listens where.
 	var ready atomic.Bool
@@ -182,9 +215,9 @@ func Run(ctx context.Context, o Options) (err error) {
 	if err != nil {
 		return fmt.Errorf("preparing the pages: %w", err)
 	}
-	table := routes(parts{maker, look, owner, kiosk, news, sayings, talk, cutting, stage, atAGlance, play, health, &ready})
+	table := routes(parts{maker, look, owner, kiosk, news, sayings, talk, cutting, stage, atAGlance, visitors, play, wall, health, &ready})
 	handler, err := web.NewRouter(table, web.RouterOptions{
-		Look: look, Hosts: web.NewHosts(hostname, o.Config.Web.Hosts...), Identities: []web.Identity{owner, kiosk}, Log: o.Log,
+		Look: look, Hosts: web.NewHosts(hostname, o.Config.Web.Hosts...), Identities: []web.Identity{owner, kiosk, visitors}, Log: o.Log,
 	})
 	if err != nil {
 		return fmt.Errorf("building the table of routes: %w", err)
@@ -194,9 +227,15 @@ func Run(ctx context.Context, o Options) (err error) {
 
 	greet(o, pageListeners, metricListeners, kiosk, secret)
 	tasks := append([]Task{
-		pages, scrapes, owner, news, sayings, talk, stage,
+		pages, scrapes, owner, news, sayings, talk, stage, soups,
 		&manager{health: health, status: statusLine(stage), log: o.Log},
 	}, thisMachine.tasks(stage.Skip, powerOff, ready.Load)...)
+	if o.Config.Display.SavePower {
+		tasks = append(tasks, &saver{thisMachine, stage, thriftEvery, o.Log})
+	}
+	if o.Config.Display.Visitors {
+		tasks = append(tasks, &inviter{visitors, stage, where, o.Log})
+	}
 	return runTasks(ctx, o.Log, func() {
 		ready.Store(true)
 		if _, err := sdnotify.SdNotify(false, sdnotify.SdNotifyReady); err != nil {

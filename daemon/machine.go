@@ -34,6 +34,7 @@ type machine struct {
 	meter *power.Meter
 
 	energy   *power.Energy  // nil where nothing measures power
+	scenes   *sceneEnergy   // what each scene takes; nil: nobody asks
 	watcher  *power.Watcher // nil where nothing reports under-voltage
 	firmware *power.Mailbox // nil where the kernel has no door to it
 	pins     gpio.Pins
@@ -120,6 +121,9 @@ func (m *machine) sample(ctx context.Context, led *gpio.LED, well func() bool) (
 	for {
 		if m.energy != nil {
 			if r, err := m.meter.Read(ctx); err == nil {
+				if m.scenes != nil {
+					m.scenes.add(r)
+				}
 				if err := m.energy.Add(r); err != nil {
 					m.log.Warn("the energy counter cannot be kept", "err", err)
 				}

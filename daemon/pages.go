@@ -34,10 +34,12 @@ type cards struct {
 	news    *feed.Service
 	chat    *chat.Service
 	notice  string
+	address func() string // of the pages, for who stands before the wall
 }
 
 func (c cards) now(ctx context.Context) display.Cards {
 	out := display.Cards{Time: true, Notice: c.notice, Machine: c.machine.card(ctx)}
+	out.Machine.Address = c.address()
 	if q, ok := c.quotes.OfTheHour(time.Now()); ok {
 		out.Quote = &display.Quote{Text: q.Text, Author: q.Author}
 	}
@@ -49,7 +51,7 @@ func (c cards) now(ctx context.Context) display.Cards {
 		return out // /healthz says why
 	}
 	for _, m := range said {
-		out.Chat = append(out.Chat, display.Said{Name: m.Name, Text: m.Text})
+		out.Chat = append(out.Chat, display.ChatLine{Author: m.Name, Text: m.Text})
 	}
 	return out
 }

@@ -16,19 +16,21 @@ import (
 
 // parts are what the routes lead to.
 type parts struct {
-	pages  *pageMaker
-	look   *web.Look
-	owner  *web.OwnerDoor
-	kiosk  *web.KioskDoor
-	news   *feed.Service
-	quotes *quotes.Service
-	chat   *chat.Service
-	cutout *cutout.Service
-	stage  *display.Stage
-	cards  cards
-	play   []web.Route
-	health *Health
-	ready  *atomic.Bool
+	pages    *pageMaker
+	look     *web.Look
+	owner    *web.OwnerDoor
+	kiosk    *web.KioskDoor
+	news     *feed.Service
+	quotes   *quotes.Service
+	chat     *chat.Service
+	cutout   *cutout.Service
+	stage    *display.Stage
+	cards    cards
+	visitors *web.VisitorDoor
+	play     []web.Route
+	wall     []web.Route
+	health   *Health
+	ready    *atomic.Bool
 }
 
 // navigation is the menu of the pages.
@@ -67,11 +69,13 @@ func routes(p parts) []web.Route {
 		p.look.Routes(),
 		p.owner.Routes(p.look),
 		p.kiosk.Routes(p.look),
+		p.visitors.Routes(p.look),
 		p.news.Routes(),
 		p.quotes.Routes(),
 		p.chat.Routes(),
 		p.cutout.Routes(),
 		p.play,
+		p.wall,
 	)
 }
 

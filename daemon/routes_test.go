@@ -47,13 +47,17 @@ func TestRoutesAudit(t *testing.T) {
 	must(err)
 	maker, err := newPageMaker()
 	must(err)
-	glance := cards{newMachine(t.Context(), system.Root(t.TempDir()), config.Config{}, t.TempDir(), log), sayings, news, talk, ""}
+	glance := cards{newMachine(t.Context(), system.Root(t.TempDir()), config.Config{}, t.TempDir(), log), sayings, news, talk, "", func() string { return "" }}
 
 	play, err := playRoutes(look, stage, db, log)
 	must(err)
+	visitors, err := web.OpenVisitorDoor(t.TempDir(), log)
+	must(err)
+	wall, err := wallRoutes(look, stage, visitors, newGallery(db, log))
+	must(err)
 
 	var ready atomic.Bool
-	table := routes(parts{maker, look, owner, kiosk, news, sayings, talk, cutting, stage, glance, play, NewHealth(), &ready})
+	table := routes(parts{maker, look, owner, kiosk, news, sayings, talk, cutting, stage, glance, visitors, play, wall, NewHealth(), &ready})
 	n, problems := web.Audit(table, t.TempDir())
 	for _, p := range problems {
 		t.Error(p)

@@ -6,7 +6,7 @@ type Cards struct {
 	Time      bool       `json:"time"` // the page's own clock
 	Quote     *Quote     `json:"quote,omitempty"`
 	Headlines []Headline `json:"headlines,omitempty"`
-	Chat      []Said     `json:"chat,omitempty"` // of the rooms that the owner shows, the oldest first
+	Chat      []ChatLine `json:"chat,omitempty"` // of the rooms that the owner shows, the latest last
 	Machine   *Machine   `json:"machine,omitempty"`
 	Notice    string     `json:"notice,omitempty"` // what the owner must know, such as a config error
 }
@@ -23,10 +23,10 @@ type Headline struct {
 	Source string `json:"source,omitempty"`
 }
 
-// Said is a message of the chat.
-type Said struct {
-	Name string `json:"name"`
-	Text string `json:"text"`
+// ChatLine is something that was said lately.
+type ChatLine struct {
+	Author string `json:"author"`
+	Text   string `json:"text"`
 }
 
 // Machine is the board's state; nil is "not measured here".
@@ -39,4 +39,5 @@ type Machine struct {
 	MemoryTotal *float64 `json:"memoryTotal,omitempty"` // bytes
 	SwapUsed    *float64 `json:"swapUsed,omitempty"`    // bytes, of all swap areas
 	SwapTotal   *float64 `json:"swapTotal,omitempty"`   // bytes
+	Address     string   `json:"address,omitempty"`     // under which this machine is found on its network
 }

@@ -19,8 +19,9 @@ type director struct {
 	showing    int         // index of the programme
 	setting    Setting
 	universe   *soup // the life scene: it is one universe, and goes on where it was
-	hold       bool  // the scene stays
+	held       int   // frames for which the scene stays
 	seen       func(Settled)
+	edited     func(Edit)
 
 	names  []string // of the programme
 	dwell  int      // frames a scene stays, its fades included; 0: for ever
@@ -89,7 +90,7 @@ func (d *director) make(name string) (Scene, error) {
 	}
 	scene, err := NewScene(name, d.setting)
 	if u, ok := scene.(*soup); ok && err == nil {
-		d.universe, u.settled = u, d.seen
+		d.universe, u.settled, u.onEdit = u, d.seen, d.edited
 	}
 	return scene, err
 }
@@ -187,6 +188,10 @@ func (d *director) setFigure(f sierpinski.Settings, show bool) {
 // step advances by one frame.
 func (d *director) step() {
 	d.frame++
+	if d.held > 0 {
+		// Its time begins anew when it is let go, so that it fades.
+		d.held, d.frame = d.held-1, min(d.frame, max(d.fade, d.dwell/2))
+	}
 	step := 1 / float64(dimSeconds*d.setting.FramesPerSecond)
 	d.bright += max(-step, min(step, d.wanted-d.bright))
 	if d.rotates() && d.frame >= d.dwell {
@@ -198,7 +203,7 @@ func (d *director) step() {
 
 // rotates reports whether the scene will make way for the next.
 func (d *director) rotates() bool {
-	return d.dwell > 0 && !d.hold && (d.guest == "" && len(d.names) > 1 || d.guest != "" && d.leaves)
+	return d.dwell > 0 && d.held == 0 && (d.guest == "" && len(d.names) > 1 || d.guest != "" && d.leaves)
 }
 
 // skip changes to the next scene at once; it comes up out of the dark.

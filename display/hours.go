@@ -66,6 +66,7 @@ func (s *Stage) followClock(ctx context.Context) {
 		case <-ticker.C:
 			s.mu.Lock()
 			s.keepHours(time.Now())
+			s.fadeGhosts(time.Now())
 			s.mu.Unlock()
 		}
 	}

@@ -188,6 +188,9 @@ type screen struct {
 	cutAt    time.Time  // when the window was last halved
 	cards    []byte     // the last cards sent
 	told     []byte     // the last word on power and brightness
+	ghostly  int        // of the stage, when it was told the ghosts last
+	ghosts   int        // that it shows
+	invited  []byte     // the last invitation sent
 
 	counts
 	beat            beat
@@ -322,8 +325,10 @@ func (sc *screen) setRate(fps int, asked float64) {
 // universe as ParseViewport reads it; output, of the machine's own screens the name of the
 // output, which decides on the view. Down come binary
 // messages, each a frame of package wire, and text messages
-// {"type":"cards","cards":Cards} and {"type":"light","on":true,"bright":0.5}: whether the
-// output is to be lit, and how bright the cards are. Up go text messages: {"type":"ack","frame":n},
+// {"type":"cards","cards":Cards}; {"type":"light","on":true,"bright":0.5}, whether the
+// output is to be lit, and how bright the cards are; {"type":"ghosts","ghosts":[{"who":...,"cells":[x,y,...]}]},
+// what visitors are about to draw; and, for the machine's own screens alone,
+// {"type":"invitation","invitation":Invitation or null}. Up go text messages: {"type":"ack","frame":n},
 // every now and then, for the last frame painted; {"type":"beat",...} every five
 // seconds; {"type":"rate","rate":r} to change the rate; {"type":"key"} to ask
 // for a key frame.
@@ -462,6 +467,13 @@ func (s *Stage) next(sc *screen) (texts [][]byte, frame *encoded, err error) {
 	}
 	if s.cards != nil && string(s.cards) != string(sc.cards) {
 		texts, sc.cards = append(texts, s.cards), s.cards
+	}
+	if sc.kiosk && s.invitation != nil && string(s.invitation) != string(sc.invited) {
+		texts, sc.invited = append(texts, s.invitation), s.invitation
+	}
+	if sc.ghostly != s.ghostly && (len(s.ghosts) > 0 || sc.ghosts > 0) {
+		texts = append(texts, s.ghostMessage(sc.view))
+		sc.ghostly, sc.ghosts = s.ghostly, len(s.ghosts)
 	}
 	number := s.whole.current.Number
 	if sc.every == 0 || number == sc.sent || off {

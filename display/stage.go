@@ -50,6 +50,12 @@ type Options struct {
 	// Settled, if not nil, is told of each soup that came to rest. It must not block, and may
 	// not call the stage.
 	Settled func(Settled)
+
+	// Memory, if not nil, keeps the universe; Universe and Edits are what it has from before, or nil.
+	Memory    Memory
+	Universe  *Universe
+	Edits     []Edit
+	KeepEvery time.Duration // how often the universe is kept while somebody watches; 0 is 5 minutes
 }
 
 func (o *Options) complete() error {
@@ -67,6 +73,9 @@ func (o *Options) complete() error {
 	}
 	if o.Fade == 0 {
 		o.Fade = 2 * time.Second
+	}
+	if o.KeepEvery == 0 {
+		o.KeepEvery = keepEvery
 	}
 	if o.MaxScreens == 0 {
 		o.MaxScreens = 100
@@ -131,9 +140,14 @@ type Stage struct {
 	screens  map[*screen]struct{}
 	past     map[pastKey]ScreenStatus // screens that are gone
 	outputs  outputs
+	keeping  keeping
 	cards    []byte // the last cards as JSON
-	told     counts // of screens that are gone
-	stopped  bool
+	ghosts   map[string]*ghost
+	ghostly  int // counts their changes
+
+	invitation []byte // for the machine's own screens alone
+	told       counts // of screens that are gone
+	stopped    bool
 }
 
 // pastKey tells screens that are gone apart. A visitor's cannot pass for the
@@ -170,9 +184,16 @@ func New(o Options) (*Stage, error) {
 		economy: Economy{Pace: 1, Coarse: 1},
 		screens: make(map[*screen]struct{}),
 		past:    make(map[pastKey]ScreenStatus),
+		ghosts:  make(map[string]*ghost),
 		outputs: newOutputs(o.Outputs),
+		keeping: keeping{wake: make(chan struct{}, 1)},
 	}
 	s.mu.Lock()
+	s.takeUp(o.Universe, o.Edits)
+	s.director.edited = func(e Edit) { s.noteEdit(e, nil) }
+	if s.director.universe != nil {
+		s.director.universe.onEdit = s.director.edited
+	}
 	s.keepHours(time.Now())
 	s.director.light0()
 	s.advance()
@@ -193,6 +214,9 @@ func (s *Stage) Run(ctx context.Context) error {
 		tasks.Go(func() { s.pollCards(ctx) })
 	}
 	tasks.Go(func() { s.followClock(ctx) })
+	if s.opt.Memory != nil {
+		tasks.Go(func() { s.remember(ctx) })
+	}
 	for {
 		select {
 		case <-ctx.Done():
@@ -267,6 +291,9 @@ func (s *Stage) advance() {
 		number = s.whole.current.Number + uint32(s.economy.Pace)
 		for range s.economy.Pace {
 			s.director.step()
+		}
+		if u := s.director.universe; u != nil && u.epoch != s.keeping.epoch && !s.keeping.again && s.opt.Memory != nil {
+			s.keeping.hurry()
 		}
 	}
 	f := &s.full

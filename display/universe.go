@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"math/bits"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -40,6 +41,7 @@ type soup struct {
 	epoch    uint64  // counts seedings
 	edits    uint64  // counts edits, never backwards
 	strokes  []stroke
+	trace    []uint16 // as in Settled
 	settled  func(Settled)
 	onEdit   func(Edit) // an edit that was not a visitor's: gliders that came in
 }
@@ -66,6 +68,7 @@ type Settled struct {
 	Generations   uint64
 	Population    int
 	Cells         []uint64 // rows of (Width+63)/64 words, the leftmost cell in the lowest bit
+	Trace         []uint16 // for each cell the generation, up to 65535, at which it was seen alive last; 0: never
 }
 
 // Edit is a change of the universe that did not follow from its rule.
@@ -163,6 +166,9 @@ func (s *soup) reset() {
 	s.visits, s.restedAt, s.drawn, s.strokes, s.edits = 0, 0, false, nil, 0
 	s.seeded, s.density = 0, 0
 	s.epoch++
+	if s.settled != nil {
+		clear(s.trace)
+	}
 	s.torus.Clear()
 }
 
@@ -248,6 +254,26 @@ func (s *soup) generation() {
 	} else {
 		s.quiet = 0
 	}
+	if s.settled != nil && s.restedAt == 0 && s.torus.Generation()%traceEvery == 0 {
+		s.leaveTrace()
+	}
+}
+
+// traceEvery is how often a trace is left: a picture of a whole life needs no more.
+const traceEvery = 3
+
+func (s *soup) leaveTrace() {
+	if s.trace == nil {
+		s.trace = make([]uint16, s.setting.Width*s.setting.Height)
+	}
+	now := uint16(min(s.torus.Generation(), 0xffff))
+	words, stride := s.torus.Words()
+	for i, w := range words {
+		at := i/stride*s.setting.Width + i%stride*64
+		for ; w != 0; w &= w - 1 {
+			s.trace[at+bits.TrailingZeros64(w)] = now
+		}
+	}
 }
 
 // maxVisits is how often gliders are let in before the universe begins anew.
@@ -257,9 +283,9 @@ const maxVisits = 2
 func (s *soup) rest() {
 	if s.restedAt == 0 {
 		s.restedAt = s.torus.Generation() - uint64(s.quiet)
-		if s.settled != nil && s.density > 0 && !s.drawn {
+		if s.settled != nil && s.density > 0 && !s.drawn && s.trace != nil {
 			words, _ := s.torus.Words()
-			s.settled(Settled{s.seeded, s.density, s.setting.Width, s.setting.Height, s.restedAt, s.torus.Population(), slices.Clone(words)})
+			s.settled(Settled{s.seeded, s.density, s.setting.Width, s.setting.Height, s.restedAt, s.torus.Population(), slices.Clone(words), slices.Clone(s.trace)})
 		}
 	}
 	if s.visits < maxVisits && s.torus.Population() > 0 {

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -368,5 +369,47 @@ func write(t *testing.T, path, text string) {
 	t.Helper()
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
+	}
+}
+
+func TestHours(t *testing.T) {
+	for text, want := range map[string][2]int{"": {0, 0}, "22:30-06:30": {1350, 390}, "0:00-23:59": {0, 1439}, "6:05-06:06": {365, 366}} {
+		if from, to, err := ParseHours(text); err != nil || from != want[0] || to != want[1] {
+			t.Errorf("%q: %d to %d, %v", text, from, to, err)
+		}
+	}
+	for _, text := range []string{"22:30", "22:30-", "-6:00", "24:00-6:00", "22:60-6:00", "22-6", "22:30 - 6:00", "22:3-6:00", "a:00-b:00", "122:30-6:00"} {
+		if _, _, err := ParseHours(text); err == nil {
+			t.Errorf("%q was taken", text)
+		}
+	}
+}
+
+func TestDisplayTables(t *testing.T) {
+	doc := `[display]
+night = "10pm-6am"
+[[display.programme]]
+hours = "18:00-22:00"
+scenes = ["fern"]
+[[display.programme]]
+hours = ""
+scenes = []
+dwell = "10s"
+[[display.output]]
+name = "HDMI-1"
+view = "0,0,240,270"
+[[display.output]]
+name = "HDMI-1"
+view = "0,0,481,270"
+`
+	_, errs := Parse("f", []byte(doc))
+	var keys []string
+	for _, e := range errs {
+		keys = append(keys, fmt.Sprintf("%d %s", e.Line, e.Key))
+	}
+	for _, want := range []string{"2 display.night", "7 display.programme[1].hours", "8 display.programme[1].scenes", "14 display.output[1].name", "15 display.output[1].view"} {
+		if !slices.Contains(keys, want) {
+			t.Errorf("%s is not reported; %q are:\n%v", want, keys, errs)
+		}
 	}
 }

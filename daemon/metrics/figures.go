@@ -73,6 +73,8 @@ var (
 	DisplayBrightness  = &Figure{"sierpi_display_brightness_ratio", "How bright the picture is, 1 by day, from the timetable.", Gauge, nil}
 	DisplayPace        = &Figure{"sierpi_display_pace", "Every which frame is drawn: more than 1 while the board is short of power or too warm.", Gauge, nil}
 	DisplayCoarse      = &Figure{"sierpi_display_coarseness", "Cells of the universe that a cell of the picture stands for, across and down: 2 while the board is short of power or too warm.", Gauge, nil}
+	SceneJoules        = &Figure{"sierpi_display_scene_joules_total", "Energy the whole board took while a scene was on a screen of the machine, since start, by the source of the readings.", Counter, []string{"scene", "source"}}
+	SceneSeconds       = &Figure{"sierpi_display_scene_seconds_total", "Time for which that energy was measured: joules by seconds are a scene's watts.", Counter, []string{"scene"}}
 
 	FeedItems = &Figure{"sierpi_feed_items", "Items held of all feeds.", Gauge, nil}
 	FeedStale = &Figure{"sierpi_feed_stale_sources", "Feeds whose last good copy is older than it should be.", Gauge, nil}
@@ -92,7 +94,7 @@ func All() []*Figure {
 		ZramHugePages, ZramHugePagesSince, ZramFailedReads, ZramFailedWrites, ZramInvalidIO, ZramNotifyFree,
 		ZramBackingUsed, ZramBackingRead, ZramBackingWritten, KSMSaved, SwapSize, SwapUsed,
 		DisplayScreens, DisplayRate, DisplayHashTime, DisplayOutputAsked, DisplayOutputOn,
-		DisplayFrames, DisplayBytes, DisplayDropped, DisplayBrightness, DisplayPace, DisplayCoarse,
+		DisplayFrames, DisplayBytes, DisplayDropped, DisplayBrightness, DisplayPace, DisplayCoarse, SceneJoules, SceneSeconds,
 		FeedItems, FeedStale, Quotes, ChatWaiters, ChatMessages,
 	}
 }

@@ -47,19 +47,7 @@ type audit struct {
 	requests int
 	problems []error
 
-	owner, kiosk string // what opens the doors
-}
-
-// auditVisitor stands for the visitor's way in, which is not the router's matter.
-type auditVisitor struct{}
-
-const auditVisitorHeader = "X-Audit-Visitor"
-
-func (auditVisitor) Identify(r *http.Request) Role {
-	if r.Header.Get(auditVisitorHeader) != "" {
-		return Visitor
-	}
-	return Anyone
+	owner, kiosk, visitor, banned string // what opens the doors, and what did
 }
 
 func (a *audit) build(routes []Route, dir string) error {
@@ -84,6 +72,28 @@ func (a *audit) build(routes []Route, dir string) error {
 		return err
 	}
 	a.kiosk = kiosk.token
+	visitors, err := OpenVisitorDoor(ownerDir, log)
+	if err != nil {
+		return err
+	}
+	for _, id := range []*string{&a.banned, &a.visitor} {
+		code, _, _ := visitors.Code()
+		scan := &http.Request{RemoteAddr: "192.0.2.9:5555", Header: http.Header{}}
+		if id == &a.banned {
+			scan.RemoteAddr = "192.0.2.66:5555"
+		}
+		var refused *joinError
+		if *id, refused = visitors.open(scan, code); refused != nil {
+			return errors.New(refused.what)
+		}
+	}
+	for _, v := range visitors.Visitors() {
+		if v.Client == "192.0.2.66" {
+			if err := visitors.Ban(v.Name); err != nil {
+				return err
+			}
+		}
+	}
 	a.routes = slices.Clone(routes)
 	for i := range a.routes {
 		a.routes[i].Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -92,7 +102,7 @@ func (a *audit) build(routes []Route, dir string) error {
 		})
 	}
 	a.handler, err = NewRouter(a.routes, RouterOptions{Look: look, Hosts: NewHosts("wall"),
-		Identities: []Identity{owner, kiosk, auditVisitor{}}, Log: log})
+		Identities: []Identity{owner, kiosk, visitors}, Log: log})
 	return err
 }
 
@@ -123,7 +133,11 @@ func (a *audit) roles() []disguise {
 		{name: "who sends the session as the kiosk's", apply: cookie(kioskCookie, a.owner)},
 		{name: "who forges the kiosk's token", apply: header(KioskHeader, strings.Repeat("0", 64))},
 		{name: "who sends the token as a session", apply: cookie(ownerCookie, a.kiosk)},
-		{name: "a visitor", apply: header(auditVisitorHeader, "1"), role: Visitor},
+		{name: "who sends the visit's hash", apply: cookie(visitorCookie, hashID(a.visitor))},
+		{name: "who sends an empty visit", apply: cookie(visitorCookie, "")},
+		{name: "who sends the visit as the owner's session", apply: cookie(ownerCookie, a.visitor)},
+		{name: "a visitor who was banned", apply: cookie(visitorCookie, a.banned)},
+		{name: "a visitor", apply: cookie(visitorCookie, a.visitor), role: Visitor},
 		{name: "the kiosk by cookie", apply: cookie(kioskCookie, a.kiosk), role: Kiosk},
 		{name: "the kiosk by header", apply: header(KioskHeader, a.kiosk), role: Kiosk},
 		{name: "the owner", apply: cookie(ownerCookie, a.owner), role: Owner},

@@ -96,6 +96,7 @@ type Look struct {
 	layout *template.Template
 	errors *template.Template
 	login  *template.Template
+	joins  *template.Template
 }
 
 // NewLook parses the layout and loads the style.
@@ -124,7 +125,7 @@ func NewLook(o LookOptions) (*Look, error) {
 		err = errors.Join(err, e)
 		return t
 	}
-	l.layout, l.errors, l.login = parse("layout.html"), parse("error.html"), parse("login.html")
+	l.layout, l.errors, l.login, l.joins = parse("layout.html"), parse("error.html"), parse("login.html"), parse("join.html")
 	if err != nil {
 		return nil, fmt.Errorf("parsing the layout: %w", err)
 	}
@@ -216,7 +217,7 @@ func (l *Look) refuse(w http.ResponseWriter, r *http.Request, has, needs Role) {
 	case needs == Kiosk:
 		l.Error(w, r, status, "Only this machine's own screen may do this.", "The kiosk starts at "+KioskSignIn+" with the token from its runtime file.")
 	default:
-		l.Error(w, r, status, "Only visitors who scanned the wall's code may do this.", "Scan the code that the wall shows.")
+		l.Error(w, r, status, "Only visitors who scanned the wall's code may do this.", "Scan the code that the wall shows; while its owner has frozen the wall there is none.")
 	}
 }
 
@@ -229,6 +230,13 @@ func (l *Look) signIn(w http.ResponseWriter, r *http.Request, status int, next, 
 	}
 	l.Render(w, r, View{Status: status, Title: "Owner", Section: "/owner/login", Body: l.login, Data: map[string]any{
 		"Next": next, "Problem": problem, "Owner": RoleOf(r) == Owner, "Name": l.opt.Name}})
+}
+
+// join shows the page that the wall's code leads to.
+func (l *Look) join(w http.ResponseWriter, r *http.Request, code string) {
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("Referrer-Policy", "no-referrer") // the address holds the code
+	l.Render(w, r, View{Title: "Remote", Section: "/remote", Body: l.joins, Data: code, Scripts: []string{l.assets.URL("join.js")}})
 }
 
 // wantsJSON reports whether an error should be JSON: the client says so, sends

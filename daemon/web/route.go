@@ -57,13 +57,34 @@ type Identity interface {
 	Identify(r *http.Request) Role
 }
 
+// Ending is an Identity whose role may end while a request lasts: a stream that was let in by it
+// ends with the context of its session.
+type Ending interface {
+	Identity
+	Session(r *http.Request) context.Context // nil: none
+}
+
+type sessionKey struct{}
+
 func withRole(r *http.Request, ids []Identity) *http.Request {
 	role := Anyone
+	var session context.Context
 	for _, id := range ids {
-		role = max(role, id.Identify(r))
+		got := id.Identify(r)
+		if got <= role {
+			continue
+		}
+		role, session = got, nil
+		if e, ok := id.(Ending); ok {
+			session = e.Session(r)
+		}
 	}
 	if role == Anyone {
 		return r // what RoleOf says of a request without one
 	}
-	return r.WithContext(context.WithValue(r.Context(), roleKey{}, role))
+	ctx := context.WithValue(r.Context(), roleKey{}, role)
+	if session != nil {
+		ctx = context.WithValue(ctx, sessionKey{}, session)
+	}
+	return r.WithContext(ctx)
 }

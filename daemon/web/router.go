@@ -19,7 +19,7 @@ const defaultMaxBody = 1 << 20
 type RouterOptions struct {
 	Look       *Look
 	Hosts      Hosts
-	Identities []Identity // the owner's door, the kiosk's door
+	Identities []Identity // the owner's door, the kiosk's, the visitors'
 	Log        *slog.Logger
 }
 
@@ -122,6 +122,9 @@ func enforce(look *Look, route Route) http.Handler {
 		ctx, cancel := context.WithCancel(r.Context())
 		defer cancel()
 		defer endWithDaemon(ctx, cancel)()
+		if session, ok := ctx.Value(sessionKey{}).(context.Context); ok && route.Role > Anyone {
+			defer context.AfterFunc(session, cancel)()
+		}
 		route.Handler.ServeHTTP(w, r.WithContext(ctx))
 	})
 }

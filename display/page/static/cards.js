@@ -7,14 +7,17 @@ import { drift } from "./drift.js";
  * @property {boolean} [time]
  * @property {{text: string, author?: string}} [quote]
  * @property {{title: string, source?: string}[]} [headlines]
- * @property {{name: string, text: string}[]} [chat]
- * @property {{watts?: number, estimated?: boolean, celsius?: number, busy?: number, memoryUsed?: number, memoryTotal?: number, swapUsed?: number, swapTotal?: number}} [machine]
+ * @property {{watts?: number, estimated?: boolean, celsius?: number, busy?: number, memoryUsed?: number, memoryTotal?: number, swapUsed?: number, swapTotal?: number, address?: string}} [machine]
+ * @property {{author: string, text: string}[]} [chat] the latest last
  * @property {string} [notice]
  */
 
 /** How long a story (a quote, headlines, or the chat) stays, in ms. */
 const STORY = 20000;
 const HEADLINES = 3;
+const CHAT_LINES = 3;
+const MARGIN = 3; // modules of light around a QR code
+const PAPER = [0xec, 0xe6, 0xda], INK = [0x05, 0x06, 0x0c];
 
 /**
  * @param {string} tag
@@ -47,9 +50,13 @@ export class CardTable {
     this.machine = element("section", "card machine");
     this.story = element("section", "card story");
     this.caption = element("section", "card caption");
+    this.about = element("div", "about");
+    this.guests = element("div", "guests");
+    this.caption.append(this.guests, this.about);
+    this.invitation = element("section", "card invitation");
     this.notice = element("section", "card notice");
-    for (const card of [this.clock, this.machine, this.story, this.caption, this.notice]) card.hidden = true;
-    container.append(this.clock, this.machine, this.notice, this.story, this.caption);
+    for (const card of [this.clock, this.machine, this.story, this.caption, this.invitation, this.notice]) card.hidden = true;
+    container.append(this.clock, this.machine, this.notice, this.story, this.caption, this.invitation);
     setInterval(() => this.#tick(), 1000);
     setInterval(() => this.#turn(), STORY);
     this.#tick();
@@ -67,9 +74,48 @@ export class CardTable {
 
   /** @param {string} text */
   setCaption(text) {
-    if (this.caption.textContent === text) return;
-    this.caption.textContent = text;
-    this.caption.hidden = text === "";
+    if (this.about.textContent === text) return;
+    this.about.textContent = text;
+    this.caption.hidden = text === "" && this.guests.textContent === "";
+  }
+
+  /**
+   * Who is about to draw.
+   * @param {string[]} names
+   */
+  setGuests(names) {
+    this.guests.textContent = names.length === 0 ? "" : names.length < 3 ? names.join(" and ") : `${names.length} visitors`;
+  }
+
+  /**
+   * The code that lets visitors in; null for none.
+   * @param {{url: string, side: number, modules: string} | null} invitation
+   */
+  invite(invitation) {
+    this.invitation.hidden = !invitation;
+    if (!invitation) {
+      this.invitation.replaceChildren();
+      return;
+    }
+    const { side, modules } = invitation;
+    const bits = Uint8Array.from(atob(modules), (c) => c.charCodeAt(0));
+    const size = side + 2 * MARGIN;
+    const canvas = document.createElement("canvas");
+    canvas.width = canvas.height = size;
+    const context = canvas.getContext("2d");
+    if (!context) return;
+    const image = context.createImageData(size, size);
+    for (let y = 0; y < size; y++) {
+      for (let x = 0; x < size; x++) {
+        const mx = x - MARGIN, my = y - MARGIN, i = my * side + mx;
+        const dark = mx >= 0 && my >= 0 && mx < side && my < side && bits[i >> 3] >> (i & 7) & 1;
+        image.data.set([...(dark ? INK : PAPER), 255], 4 * (y * size + x));
+      }
+    }
+    context.putImageData(image, 0, 0);
+    canvas.setAttribute("role", "img");
+    canvas.setAttribute("aria-label", "A code to scan: " + invitation.url);
+    this.invitation.replaceChildren(canvas, "Scan, and draw");
   }
 
   /** Moves all cards a little every minute, so that nothing burns in. */
@@ -105,8 +151,10 @@ export class CardTable {
     if (m.busy !== undefined) percent(m.busy, "processor");
     if (m.memoryUsed !== undefined && m.memoryTotal) percent(m.memoryUsed / m.memoryTotal, "memory");
     if (m.swapUsed !== undefined && m.swapTotal) percent(m.swapUsed / m.swapTotal, "swap");
-    this.machine.hidden = rows.length === 0;
-    this.machine.replaceChildren(...rows.map(([value, unit, name]) => {
+    this.machine.hidden = rows.length === 0 && !m.address;
+    const figures = element("div", "figures");
+    this.machine.replaceChildren(figures, ...(m.address ? [element("div", "address", m.address)] : []));
+    figures.replaceChildren(...rows.map(([value, unit, name]) => {
       const row = element("div", "figure");
       row.append(element("span", "value", value), element("span", "unit", unit), element("span", "name", name));
       return row;
@@ -139,11 +187,12 @@ export class CardTable {
       });
     }
     if (chat.length > 0) {
+      const lines = chat.slice(-CHAT_LINES);
       stories.push({
-        key: "chat " + JSON.stringify(chat),
-        make: () => chat.map((m) => {
-          const line = element("div", "said");
-          line.append(element("span", "sayer", m.name), " ", m.text);
+        key: "chat " + JSON.stringify(lines),
+        make: () => lines.map(({ author, text }) => {
+          const line = element("div", "line");
+          line.append(element("span", "who", author), element("span", "says", text));
           return line;
         }),
       });

@@ -3,6 +3,7 @@
 
 import { CardTable } from "./cards.js";
 import { drift } from "./drift.js";
+import { GhostLayer, colourOf } from "./ghosts.js";
 import { Link } from "./link.js";
 import { LADDER, painter } from "./paint.js";
 import { hash } from "./wire.js";
@@ -51,6 +52,8 @@ class Screen {
       state: (up) => document.body.classList.toggle("offline", !up),
       tell: (message) => {
         if (message.type === "light") this.#light(message);
+        if (message.type === "ghosts") this.#haunt(message.ghosts);
+        if (message.type === "invitation") cardTable.invite(message.invitation);
       },
     });
     setInterval(() => this.#layOut(), 60000);
@@ -76,6 +79,20 @@ class Screen {
   #light({ on, bright }) {
     document.body.classList.toggle("dark", !on);
     document.body.style.setProperty("--bright", bright.toFixed(3));
+  }
+
+  #ghosts = new GhostLayer();
+
+  /**
+   * What visitors are about to draw.
+   * @param {{who: string, cells: number[]}[]} ghosts
+   */
+  #haunt(ghosts) {
+    const { width, height } = this.#size;
+    if (!width) return;
+    this.#ghosts.show(width, height, ghosts.map((g) => ({ colour: colourOf(g.who), cells: g.cells })), true);
+    cardTable.setGuests(ghosts.filter((g) => g.cells.length > 0).map((g) => g.who));
+    this.#layOut();
   }
 
   /** @returns {Rung} */
@@ -124,7 +141,7 @@ class Screen {
       this.#painters.push(p);
       this.#rung = p.rung;
     }
-    stage.replaceChildren(...this.#painters.map((p) => p.element));
+    stage.replaceChildren(...this.#painters.map((p) => p.element), this.#ghosts.canvas);
     this.#layOut();
     if (this.#rung === "png") this.link.setRate(0);
   }
@@ -167,7 +184,7 @@ class Screen {
     if (w >= h && (width * scale > w * 1.25 || height * scale > h * 1.25)) scale = cover;
     if (scale < 1) scale = contain;
     const place = drift(Date.now());
-    for (const { element } of this.#painters) {
+    for (const element of [...this.#painters.map((p) => p.element), this.#ghosts.canvas]) {
       element.style.width = `${width * scale / dpr}px`;
       element.style.height = `${height * scale / dpr}px`;
       // Centred but for a few, on whole pixels of the screen.

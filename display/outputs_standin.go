@@ -37,6 +37,9 @@ func (s *Stage) ServeOutputs(w http.ResponseWriter, r *http.Request) {
 			best = sc
 		}
 	}
+	if len(m.Outputs) == 0 {
+		m.Outputs = make([]output, 1)
+	}
 	for i := range m.Outputs {
 		o := &m.Outputs[i]
 		*o = output{o.Name, "/kiosk?output=" + url.QueryEscape(o.Name), true, best.State, best.Frame, best.Rung}

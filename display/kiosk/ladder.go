@@ -36,7 +36,6 @@ type sight struct {
 	fine    bool   // it paints, and the picture is on view
 	excused bool   // it cannot paint, and nothing here would change that
 	answers bool   // the page answers the browser's own question
-	crashed bool   // the browser says that the page's process died
 	why     string // what is wrong, for the log
 }
 
@@ -120,17 +119,13 @@ func (l *ladder) look(now time.Duration, s sight) Step {
 	}
 	next := min(l.level+1, Reboot)
 	need := l.patience()
-	switch {
-	case l.level == Reload:
-		// A page takes a part of what a browser takes.
-		need = 2 * l.patience()
-	case s.crashed && next == Reload:
-		need = 0 // nothing to wait for
+	if l.level == Reload {
+		need *= 2
 	}
 	if now-l.bad < need {
 		return None
 	}
-	if next == Reload && !s.answers && !s.crashed {
+	if next == Reload && !s.answers {
 		// What does not answer does not load anything either.
 		next = RestartBrowser
 	}

@@ -50,7 +50,7 @@ const (
 	// A page that lost its daemon knocks again by itself, later and later.
 	settle = 20 * time.Second
 	// How long one question to the page may take before it counts as no answer.
-	glanceTimeout = 3 * time.Second
+	glanceTimeout = 2 * time.Second
 	// So many times the X server did not answer.
 	blindTimes = 4
 	// So often a page is opened again, without a paint in between, when its process died.
@@ -257,7 +257,9 @@ func (k *keeper) ended() time.Duration {
 
 // tick looks once and does what is due.
 func (k *keeper) tick(ctx context.Context) {
+	asked := uptime()
 	s := k.see(ctx)
+	s.asked = asked
 	if ctx.Err() != nil {
 		return
 	}

@@ -33,10 +33,11 @@ func (s Step) String() string {
 
 // sight is what is known of the wall at one moment.
 type sight struct {
-	fine    bool   // it paints, and the picture is on view
-	excused bool   // it cannot paint, and nothing here would change that
-	answers bool   // the page answers the browser's own question
-	why     string // what is wrong, for the log
+	fine    bool          // it paints, and the picture is on view
+	excused bool          // it cannot paint, and nothing here would change that
+	answers bool          // the page answers the browser's own question
+	asked   time.Duration // when the look began; 0: now
+	why     string        // what is wrong, for the log
 }
 
 const (
@@ -113,6 +114,9 @@ func (l *ladder) look(now time.Duration, s sight) Step {
 	l.isWell = false
 	if !l.isBad {
 		l.isBad, l.bad = true, now
+		if s.asked != 0 {
+			l.bad = s.asked // it was bad before the question ran out
+		}
 	}
 	if !l.painted && now-l.aimed < beforeFirstPaint {
 		return None

@@ -24,7 +24,8 @@ type browser struct {
 // page is one window of it.
 type page struct {
 	target, session string
-	path            string // what it was sent to, on the daemon's host
+	path            string        // what it was sent to, on the daemon's host
+	opened          time.Duration // since the boot
 }
 
 // startBrowser runs the program with these flags on an address. It is killed with

@@ -11,7 +11,8 @@
 // not help: the page is opened anew, the browser started anew, the session,
 // the machine. No step is taken before the wall has painted once or five minutes
 // have passed since the browser was started, and the patience between them follows the time that
-// the start took on this board. A browser that ended is started again at once: that is no step.
+// the start took on this board. A browser that ended is started again at once, and a page whose
+// process died is opened again: that is no step.
 // The machine is rebooted at most once an hour and, until the wall painted again, at
 // most three times; the record of it lies on disk before it happens.
 package kiosk

@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"time"
 
@@ -49,10 +50,14 @@ const (
 	// A page that lost its daemon knocks again by itself, later and later.
 	settle = 20 * time.Second
 	// How long one question to the page may take before it counts as no answer.
-	glanceTimeout = 3 * time.Second
-	shortLife     = 30 * time.Second
-	longestPause  = 30 * time.Second
-	stepTimeout   = 30 * time.Second
+	glanceTimeout = 2 * time.Second
+	// So many times the X server did not answer.
+	blindTimes = 4
+	// So often a page is opened again, without a paint in between, when its process died.
+	mostCrashes  = 3
+	shortLife    = 30 * time.Second
+	longestPause = 30 * time.Second
+	stepTimeout  = 30 * time.Second
 )
 
 // keeper watches over one session's browser.
@@ -76,6 +81,8 @@ type keeper struct {
 	reports  []report
 	wanted   map[string]bool
 	read     time.Duration // when the outputs were read last; 0: never
+	crashes  int           // times in a row that a page's process died
+	blind    int           // times in a row that they could not be read
 	said     map[string]string
 }
 
@@ -88,6 +95,11 @@ func Run(ctx context.Context, o Options) error {
 	if err := os.MkdirAll(o.State, 0o700); err != nil {
 		return fmt.Errorf("making the folder for the record of reboots: %w", err)
 	}
+	unlock, err := lock(ctx, filepath.Join(o.State, "kiosk.lock"), o.Log)
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	rec, err := openRecord(filepath.Join(o.State, "kiosk.json"))
 	if err != nil {
 		return err
@@ -104,6 +116,36 @@ func Run(ctx context.Context, o Options) error {
 	stop := k.hideCursor(ctx)
 	defer stop()
 	return k.run(ctx)
+}
+
+// lock waits until no other keeper runs on this state: that of the session before may
+// still be ending, and two browsers on one profile are none.
+func lock(ctx context.Context, path string, log *slog.Logger) (unlock func(), err error) {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("making sure that no other keeper runs: %w", err)
+	}
+	tick := time.NewTicker(200 * time.Millisecond)
+	defer tick.Stop()
+	for said := false; ; said = true {
+		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+		if err == nil {
+			return func() { _ = f.Close() }, nil
+		}
+		if !errors.Is(err, unix.EWOULDBLOCK) {
+			_ = f.Close()
+			return nil, fmt.Errorf("locking %s: %w", path, err)
+		}
+		if !said {
+			log.Info("another keeper is ending; waiting for it", "lock", path)
+		}
+		select {
+		case <-ctx.Done():
+			_ = f.Close()
+			return nil, ctx.Err()
+		case <-tick.C:
+		}
+	}
 }
 
 // uptime is the time since the boot, sleep included.
@@ -143,7 +185,15 @@ func (k *keeper) run(ctx context.Context) error {
 	}()
 	next := time.NewTimer(0)
 	defer next.Stop()
+	session := sessionProcess()
 	for {
+		if sessionEnded(session) {
+			k.Log.Info("the session is over")
+			return nil
+		}
+		if k.blind >= blindTimes {
+			return errors.New("the X server is gone, and with it the session")
+		}
 		var exited <-chan struct{}
 		if k.browser != nil {
 			exited = k.browser.exited
@@ -180,7 +230,7 @@ func (k *keeper) start(byStep bool) error {
 	if err != nil {
 		return err
 	}
-	k.browser, k.began, k.reported = b, uptime(), false
+	k.browser, k.began, k.reported, k.crashes = b, uptime(), false, 0
 	k.ladder.browserStarted(k.began, byStep)
 	k.Log.Info("the browser is started", "program", k.program, "pid", b.cmd.Process.Pid)
 	return nil
@@ -207,7 +257,9 @@ func (k *keeper) ended() time.Duration {
 
 // tick looks once and does what is due.
 func (k *keeper) tick(ctx context.Context) {
+	asked := uptime()
 	s := k.see(ctx)
+	s.asked = asked
 	if ctx.Err() != nil {
 		return
 	}
@@ -216,6 +268,9 @@ func (k *keeper) tick(ctx context.Context) {
 	if s.fine && !k.reported {
 		k.reported = true
 		k.Log.Info("the wall paints", "after", (now - k.began).Round(100*time.Millisecond), "start", k.ladder.start.Round(100*time.Millisecond))
+	}
+	if s.fine {
+		k.crashes = 0
 	}
 	if s.fine && k.ladder.level == None {
 		if err := k.record.helped(); err != nil {
@@ -323,6 +378,7 @@ func (k *keeper) readOutputs(ctx context.Context, now time.Duration) {
 	k.read = now
 	outputs, reports, changed, err := k.display.bring(ctx, k.wanted, probe)
 	if err != nil {
+		k.blind++
 		k.say("outputs", err.Error())
 		if len(k.reports) == 0 {
 			// An X server without RANDR shows something all the same.
@@ -330,8 +386,9 @@ func (k *keeper) readOutputs(ctx context.Context, now time.Duration) {
 		}
 		return
 	}
+	k.blind = 0
 	k.say("outputs", "")
-	if changed {
+	if changed && !slices.Equal(reports, k.reports) {
 		k.Log.Info("the screens were switched", "wanted", fmt.Sprint(maps.Clone(k.wanted)), "now", fmt.Sprint(reports))
 	}
 	k.outputs, k.reports = outputs, reports
@@ -349,9 +406,18 @@ func (k *keeper) seeOutput(ctx context.Context, w wish) sight {
 		}
 	}
 	if k.browser.tools.hasCrashed(p.target) {
-		return sight{crashed: true, why: "the page's process died"}
+		// Like a browser that ended: no step, but not for ever either.
+		if k.crashes++; k.crashes > mostCrashes {
+			return sight{why: "the page's process dies again and again"}
+		}
+		k.Log.Warn("the page's process died; the page is opened again")
+		if err := k.open(ctx, p, w.Page); err != nil {
+			return sight{why: err.Error()}
+		}
 	}
 	g, answers := k.glance(ctx, p)
+	// The first heartbeat takes its time, and what came before it is of another page.
+	fresh := k.ladder.painted && uptime()-p.opened < 2*k.ladder.patience()
 	switch {
 	case !answers:
 		return sight{why: "the page does not answer"}
@@ -361,6 +427,8 @@ func (k *keeper) seeOutput(ctx context.Context, w wish) sight {
 		return sight{answers: true, why: fmt.Sprintf("the window shows %.100q", g.Path)}
 	case !g.Picture:
 		return sight{answers: true, why: "the picture is not on view"}
+	case w.State != "painting" && fresh:
+		return sight{excused: true, answers: true, why: "the page was opened just now"}
 	case w.State != "painting":
 		return sight{answers: true, why: "the daemon finds the page " + w.State}
 	}
@@ -449,7 +517,7 @@ func (k *keeper) open(ctx context.Context, p *page, path string) error {
 	if err := k.browser.open(ctx, p, address); err != nil {
 		return err
 	}
-	p.path = path
+	p.path, p.opened = path, uptime()
 	return nil
 }
 

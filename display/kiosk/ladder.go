@@ -33,11 +33,11 @@ func (s Step) String() string {
 
 // sight is what is known of the wall at one moment.
 type sight struct {
-	fine    bool   // it paints, and the picture is on view
-	excused bool   // it cannot paint, and nothing here would change that
-	answers bool   // the page answers the browser's own question
-	crashed bool   // the browser says that the page's process died
-	why     string // what is wrong, for the log
+	fine    bool          // it paints, and the picture is on view
+	excused bool          // it cannot paint, and nothing here would change that
+	answers bool          // the page answers the browser's own question
+	asked   time.Duration // when the look began; 0: now
+	why     string        // what is wrong, for the log
 }
 
 const (
@@ -114,23 +114,22 @@ func (l *ladder) look(now time.Duration, s sight) Step {
 	l.isWell = false
 	if !l.isBad {
 		l.isBad, l.bad = true, now
+		if s.asked != 0 {
+			l.bad = s.asked // it was bad before the question ran out
+		}
 	}
 	if !l.painted && now-l.aimed < beforeFirstPaint {
 		return None
 	}
 	next := min(l.level+1, Reboot)
 	need := l.patience()
-	switch {
-	case l.level == Reload:
-		// A page takes a part of what a browser takes.
-		need = 2 * l.patience()
-	case s.crashed && next == Reload:
-		need = 0 // nothing to wait for
+	if l.level == Reload {
+		need *= 2
 	}
 	if now-l.bad < need {
 		return None
 	}
-	if next == Reload && !s.answers && !s.crashed {
+	if next == Reload && !s.answers {
 		// What does not answer does not load anything either.
 		next = RestartBrowser
 	}

@@ -6,11 +6,10 @@ import (
 )
 
 var (
-	fine    = sight{fine: true, answers: true}
-	white   = sight{answers: true, why: "white"}
-	silent  = sight{why: "silent"}
-	crashed = sight{crashed: true, why: "crashed"}
-	away    = sight{answers: true, excused: true}
+	fine   = sight{fine: true, answers: true}
+	white  = sight{answers: true, why: "white"}
+	silent = sight{why: "silent"}
+	away   = sight{answers: true, excused: true}
 )
 
 // run looks once a second until a step is due, and returns when.
@@ -57,7 +56,7 @@ func TestLadderClimbs(t *testing.T) {
 }
 
 func TestLadderWaitsForTheFirstPaint(t *testing.T) {
-	for name, s := range map[string]sight{"white": white, "silent": silent, "crashed": crashed} {
+	for name, s := range map[string]sight{"white": white, "silent": silent} {
 		l := &ladder{}
 		l.browserStarted(time.Second, false)
 		if after, step := l.run(t, time.Second, s, time.Hour); step == None || after != beforeFirstPaint {
@@ -119,10 +118,6 @@ func TestLadderHung(t *testing.T) {
 	l := started(time.Second, 8*time.Second)
 	if after, step := l.run(t, time.Minute, silent, time.Hour); step != RestartBrowser || after != 5*time.Second {
 		t.Errorf("silent: %v after %v", step, after)
-	}
-	l = started(time.Second, 8*time.Second)
-	if after, step := l.run(t, time.Minute, crashed, time.Hour); step != Reload || after != 0 {
-		t.Errorf("crashed: %v after %v", step, after)
 	}
 }
 

@@ -29,15 +29,28 @@ func (Login) RestartSession(ctx context.Context) error {
 		return nil
 	}
 	err = fmt.Errorf("restarting lightdm: %w", err)
-	// lxsession puts its own process into its children's environment.
-	pid, e := strconv.Atoi(os.Getenv("_LXSESSION_PID"))
-	if e != nil || pid <= 1 {
+	pid := sessionProcess()
+	if pid == 0 {
 		return errors.Join(err, errors.New("this is no session of lxsession's that could be ended"))
 	}
 	if e := syscall.Kill(pid, syscall.SIGTERM); e != nil {
 		return errors.Join(err, fmt.Errorf("ending the session: %w", e))
 	}
 	return nil
+}
+
+// sessionProcess is lxsession, which puts its process into its children's environment; 0 outside of one.
+func sessionProcess() int {
+	pid, err := strconv.Atoi(os.Getenv("_LXSESSION_PID"))
+	if err != nil || pid <= 1 {
+		return 0
+	}
+	return pid
+}
+
+// sessionEnded reports whether the session that we were started in is over.
+func sessionEnded(pid int) bool {
+	return pid != 0 && errors.Is(syscall.Kill(pid, 0), syscall.ESRCH)
 }
 
 // Reboot asks logind, which an upgrade that is running can refuse.

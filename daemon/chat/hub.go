@@ -19,20 +19,21 @@ type room struct {
 
 	load sync.Mutex // one refresh at a time
 
-	mu    sync.Mutex
-	epoch string
-	from  int64     // tail holds everything after this version,
-	last  int64     // up to this one
-	tail  []Message // in the order of versions
-	wake  chan struct{}
-	here  map[string]int // names of those who wait, with the number of their polls
+	mu     sync.Mutex
+	epoch  string
+	from   int64     // tail holds everything after this version,
+	last   int64     // up to this one
+	tail   []Message // in the order of versions
+	wake   chan struct{}
+	here   map[string]visitor // by name
+	others []string           // names of those who wait at other daemons
 
 	sharedFrom int64  // the answer to a cursor at this version,
 	shared     []byte // for all who wrote none of it; nil when not made yet
 }
 
 func newRoom(name string) *room {
-	return &room{name: name, wake: make(chan struct{}), here: map[string]int{}}
+	return &room{name: name, wake: make(chan struct{}), here: map[string]visitor{}}
 }
 
 // after returns what is newer than a cursor and the channel that closes when
@@ -126,19 +127,4 @@ func (r *room) refresh(ctx context.Context, db *store.DB) error {
 	close(r.wake)
 	r.wake = make(chan struct{})
 	return nil
-}
-
-// enter and leave keep the list of who is here.
-func (r *room) enter(name string) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.here[name]++
-}
-
-func (r *room) leave(name string) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.here[name]--; r.here[name] <= 0 {
-		delete(r.here, name)
-	}
 }

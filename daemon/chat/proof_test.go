@@ -62,7 +62,7 @@ func proofDaemon(addr string) error {
 		return err
 	}
 	jump := func() time.Time { return time.Now().Add(time.Duration(rand.IntN(200)-100) * 4000 * time.Hour) }
-	s, err := New(Options{DB: db, Look: look, Log: log, Now: jump, Hold: hold, Waiters: 20_000, Posts: web.NewLimiter(time.Microsecond, 1e6, 10)})
+	s, err := New(Options{DB: db, Look: look, Log: log, Now: jump, Hold: hold, Waiters: 20_000, Each: 20_000, Posts: web.NewLimiter(time.Microsecond, 1e6, 10)})
 	if err != nil {
 		return err
 	}

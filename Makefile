@@ -4,7 +4,7 @@ VERSION   := $(shell git describe --tags --always --dirty 2>/dev/null || echo un
 LDFLAGS   := -s -w -X main.version=$(VERSION)
 GOBUILD   := CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)'
 
-.PHONY: help run build test bench pictures soak clean
+.PHONY: help run build test bench proof pictures soak clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -23,6 +23,10 @@ test: ## everything that must hold: linters, races, browser, real servers, cross
 
 bench: ## the comparisons, each beside its peer, into docs/benchmarks.md
 	@exec .ci/bench
+
+MINUTES ?= 3
+proof: ## the chat loses nothing: 50 clients, faults, kill -9, for MINUTES=3 on each engine
+	SIERPI_CHAT_PROOF=$(MINUTES)m go test -count=1 -v -timeout 120m ./daemon/chat -run '^TestProof'
 
 pictures: ## the pictures of docs/, from the real daemon in a real browser
 	SIERPI_PICTURES=$(CURDIR)/docs/pictures go test -count=1 -tags long ./cmd/sierpi -run TestPictures

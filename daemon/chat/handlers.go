@@ -1,12 +1,12 @@
 package chat
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"math"
 	mathrand "math/rand/v2"
 	"net/http"
@@ -236,13 +236,18 @@ func (s *Service) jsonPoll(w http.ResponseWriter, r *http.Request) error {
 	}
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
-	// An Answer, put together from parts that others get too.
-	out := append([]byte(`{"rooms":[`), bytes.Join(parts, []byte(","))...)
-	out = append(out, ']')
-	if end != "" {
-		out = append(out, `,"`+end+`":true`...)
+	// An Answer, put together from parts that others get too; the server buffers it.
+	_, _ = io.WriteString(w, `{"rooms":[`)
+	for i, part := range parts {
+		if i > 0 {
+			_, _ = io.WriteString(w, ",")
+		}
+		_, _ = w.Write(part)
 	}
-	_, _ = w.Write(append(out, "}\n"...))
+	if end != "" {
+		end = `,"` + end + `":true`
+	}
+	_, _ = io.WriteString(w, "]"+end+"}\n")
 	return nil
 }
 

@@ -11,7 +11,7 @@ PI_IMAGE  := $(IMAGES)/sierpi-headless-debian-arm64-pi.img
 PC_IMAGE  := $(IMAGES)/sierpi-headless-debian-amd64-pc.img
 ARGS      :=
 
-.PHONY: help run build test bench pictures contact-sheet soak image packages vm acceptance clean
+.PHONY: help run build test bench proof pictures contact-sheet soak image packages vm acceptance clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -30,6 +30,10 @@ test: ## everything that must hold: linters, races, browser, real servers, cross
 
 bench: ## the comparisons, each beside its peer, into docs/benchmarks.md
 	@exec .ci/bench
+
+MINUTES ?= 3
+proof: ## the chat loses nothing: 50 clients, faults, kill -9, for MINUTES=3 on each engine
+	SIERPI_CHAT_PROOF=$(MINUTES)m go test -count=1 -v -timeout 120m ./daemon/chat -run '^TestProof'
 
 pictures: ## the pictures of docs/, from the real daemon in a real browser
 	SIERPI_PICTURES=$(CURDIR)/docs/pictures go test -count=1 -tags long ./cmd/sierpi -run TestPictures

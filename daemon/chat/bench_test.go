@@ -1,7 +1,10 @@
+//go:build long
+
 package chat
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -15,30 +18,74 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/sierpi/sierpi/system/systemtest"
 )
 
-// BenchmarkWaiters holds 1,000 and 10,000 open polls and posts to all of them:
+// peers are the servers that hold the same waiters, ours first.
+var peers = []struct {
+	name  string
+	must  bool // hold them all
+	start func(t *testing.T, waiters int) waiterServer
+}{
+	{"sierpi", true, startSierpi},
+	{"net/http alone", true, startBare},
+	{"nginx, nchan", true, startNchan},
+	{"Tornado", false, startTornado},
+	{"Django, gunicorn threads", false, startDjango},
+}
+
+// TestBenchChat holds 1,000 and 10,000 open polls and posts to all of them:
 //
-//	go test -run '^$' -bench Waiters -benchtime 5x ./daemon/chat
+//	go test -count=1 -tags long -timeout 1h ./daemon/chat -run TestBenchChat
 //
 // It prints the server's memory for each waiter, the time from the post to the
-// arrival of the answers, and the server's processor time for each post and
-// waiter; beside a bare net/http long poll, which is the least a Go program can
-// spend, and Debian's nginx with nchan where it is installed. Clients and server
-// share the machine, so compare within one run only.
-func BenchmarkWaiters(b *testing.B) {
-	for _, n := range []int{1000, 10000} {
-		for _, peer := range []struct {
-			name  string
-			start func(*testing.B) waiterServer
-		}{{"sierpi", startSierpi}, {"bare", startBare}, {"nchan", startNchan}} {
-			b.Run(fmt.Sprintf("%s/waiters=%d", peer.name, n), func(b *testing.B) { benchWaiters(b, peer.start(b), n) })
+// arrival of the answers, and the server's processor time for each answer; beside
+// a bare net/http long poll, which is the least a Go program can spend, Debian's
+// nginx with nchan, Tornado, and Django in gunicorn's threads. Clients and server
+// share the machine, so compare within one run only. It needs nginx,
+// libnginx-mod-nchan, python3-tornado, python3-django and gunicorn.
+func TestBenchChat(t *testing.T) {
+	for _, waiters := range []int{1000, 10_000} {
+		fmt.Printf("\n%d waiters, %d posts of 250 bytes to all of them.\n\n", waiters, posts)
+		fmt.Println("| server | memory a waiter | fan-out p50 | p99 | processor an answer |")
+		fmt.Println("| --- | --- | --- | --- | --- |")
+		seen := map[string]figures{}
+		for _, peer := range peers {
+			t.Run(strings.ReplaceAll(peer.name, "/", "-")+fmt.Sprint(waiters), func(t *testing.T) {
+				f, err := measure(t, peer.start(t, waiters), waiters)
+				if err != nil {
+					if peer.must {
+						t.Fatal(err)
+					}
+					fmt.Printf("| %s | does not hold them: %v | | | |\n", peer.name, err)
+					return
+				}
+				seen[peer.name] = f
+				fmt.Printf("| %s | %.1f kB | %.0f ms | %.0f ms | %.0f us |\n", peer.name, float64(f.memory)/1000, f.p50, f.p99, f.processor)
+			})
+		}
+		us, bare, nchan := seen["sierpi"], seen["net/http alone"], seen["nginx, nchan"]
+		fmt.Printf("\nMemory is %.2f times net/http's (aim: at most 1.3). ", float64(us.memory)/float64(cmp.Or(bare.memory, 1)))
+		if waiters == 1000 {
+			fmt.Printf("p99 is %.2f times nchan's (aim: at most 2).\n", us.p99/nchan.p99)
+		} else {
+			fmt.Printf("p99 is %.0f ms (aim: at most 500).\n", us.p99)
 		}
 	}
+}
+
+// posts is how often all waiters are woken.
+const posts = 7
+
+// figures are what was measured of a server.
+type figures struct {
+	memory    int64   // bytes a waiter
+	p50, p99  float64 // ms from the post to the arrival of an answer
+	processor float64 // us an answer
 }
 
 // waiterServer is a server under measurement.
@@ -48,134 +95,202 @@ type waiterServer struct {
 	// poll is the request with which client i waits for what comes after round
 	// posts; post sends a message.
 	poll func(i, round int) string
-	post func(round int)
+	post func(round int) error
 }
 
-func benchWaiters(b *testing.B, s waiterServer, n int) {
+func measure(t *testing.T, s waiterServer, n int) (figures, error) {
 	conns := make([]net.Conn, n)
 	readers := make([]*bufio.Reader, n)
-	before := rss(b, s.pid)
+	before := rss(t, s.pid)
 	for i := range n {
 		c, err := net.Dial("tcp", s.addr)
 		if err != nil {
-			b.Fatal(err)
+			return figures{}, err
 		}
 		defer c.Close()
 		conns[i], readers[i] = c, bufio.NewReaderSize(c, 1024)
 	}
 	var memory int64
 	var took []time.Duration
-	cpu := processorTime(b, s.pid)
-	rounds := 0
-	for b.Loop() {
+	var first error
+	cpu := processorTime(t, s.pid)
+	for round := range posts {
 		for i, c := range conns {
-			if _, err := io.WriteString(c, s.poll(i, rounds)); err != nil {
-				b.Fatal(err)
+			if _, err := io.WriteString(c, s.poll(i, round)); err != nil {
+				return figures{}, err
 			}
 		}
-		time.Sleep(time.Duration(n) * 200 * time.Microsecond) // until the last request has been taken in
-		memory = max(memory, rss(b, s.pid)-before)
+		settle(t, s.pid)
+		memory = max(memory, rss(t, s.pid)-before)
 		arrived := make([]time.Duration, n)
+		failed := make([]error, n)
 		var wg sync.WaitGroup
 		var start time.Time
 		ready := make(chan struct{})
 		for i, r := range readers {
 			wg.Go(func() {
 				<-ready
+				_ = conns[i].SetReadDeadline(time.Now().Add(time.Minute))
 				resp, err := http.ReadResponse(r, nil)
 				if err == nil {
 					_, err = io.Copy(io.Discard, resp.Body)
 					resp.Body.Close()
+					if resp.StatusCode != 200 {
+						err = fmt.Errorf("status %d", resp.StatusCode)
+					}
 				}
-				if err != nil || resp.StatusCode != 200 {
-					b.Errorf("waiter %d: %v %v", i, resp, err)
-				}
-				arrived[i] = time.Since(start)
+				arrived[i], failed[i] = time.Since(start), err
 			})
 		}
 		start = time.Now()
 		close(ready)
-		s.post(rounds)
+		if err := s.post(round); err != nil {
+			first = err
+			for _, c := range conns {
+				c.Close()
+			}
+		}
 		wg.Wait()
+		for i, err := range failed {
+			if first = cmp.Or(first, err); err != nil {
+				return figures{}, fmt.Errorf("waiter %d in round %d: %w", i, round, first)
+			}
+		}
 		took = append(took, arrived...)
-		rounds++
 	}
 	slices.Sort(took)
-	b.ReportMetric(float64(memory)/float64(n), "B/waiter")
-	b.ReportMetric(float64(took[len(took)/2].Microseconds())/1000, "p50-ms")
-	b.ReportMetric(float64(took[len(took)*99/100].Microseconds())/1000, "p99-ms")
-	b.ReportMetric(float64((processorTime(b, s.pid)-cpu).Microseconds())/float64(rounds*n), "cpu-us/waiter")
+	ms := func(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
+	return figures{memory / int64(n), ms(took[len(took)/2]), ms(took[len(took)*99/100]),
+		float64((processorTime(t, s.pid) - cpu).Microseconds()) / float64(posts*n)}, nil
 }
 
-func rss(b *testing.B, pid int) int64 {
-	f, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", pid))
-	if err != nil {
-		b.Fatal(err)
+// settle waits until the server has taken in what was sent: its processor rests.
+func settle(t *testing.T, pid int) {
+	t.Helper()
+	for last, calm := processorTime(t, pid), 0; calm < 10; {
+		time.Sleep(50 * time.Millisecond)
+		now := processorTime(t, pid)
+		if calm++; now != last {
+			calm = 0
+		}
+		last = now
 	}
-	for line := range strings.Lines(string(f)) {
-		if f := strings.Fields(line); f[0] == "Rss:" {
-			kb, _ := strconv.ParseInt(f[1], 10, 64)
-			return kb << 10
+}
+
+// family is a process and its children.
+func family(pid int) []int {
+	out := []int{pid}
+	all, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
+	for _, file := range all {
+		b, _ := os.ReadFile(file)
+		for child := range strings.FieldsSeq(string(b)) {
+			if n, err := strconv.Atoi(child); err == nil {
+				out = append(out, family(n)...)
+			}
 		}
 	}
-	b.Fatal("no Rss")
-	return 0
+	return out
 }
 
-func processorTime(b *testing.B, pid int) time.Duration {
-	f, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		b.Fatal(err)
+// rss is the memory of a server and its children, in bytes.
+func rss(t *testing.T, pid int) (sum int64) {
+	t.Helper()
+	for _, pid := range family(pid) {
+		f, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", pid))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for line := range strings.Lines(string(f)) {
+			if f := strings.Fields(line); f[0] == "Rss:" {
+				kb, _ := strconv.ParseInt(f[1], 10, 64)
+				sum += kb << 10
+			}
+		}
 	}
-	_, rest, _ := strings.Cut(string(f), ") ")
-	fields := strings.Fields(rest)
-	user, _ := strconv.Atoi(fields[11])
-	sys, _ := strconv.Atoi(fields[12])
-	return time.Duration(user+sys) * 10 * time.Millisecond
+	return sum
 }
 
-func freeAddr(b *testing.B) string {
+// processorTime is what a server and its children have used.
+func processorTime(t *testing.T, pid int) (sum time.Duration) {
+	t.Helper()
+	for _, pid := range family(pid) {
+		f, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, rest, _ := strings.Cut(string(f), ") ")
+		fields := strings.Fields(rest)
+		user, _ := strconv.Atoi(fields[11])
+		sys, _ := strconv.Atoi(fields[12])
+		sum += time.Duration(user+sys) * 10 * time.Millisecond
+	}
+	return sum
+}
+
+func freeAddr(t *testing.T) string {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
-		b.Fatal(err)
+		t.Fatal(err)
 	}
 	defer l.Close()
 	return l.Addr().String()
 }
 
-func awaitServer(b *testing.B, addr string) {
+func awaitServer(t *testing.T, addr string) {
 	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
 		if c, err := net.Dial("tcp", addr); err == nil {
 			c.Close()
 			return
 		}
 	}
-	b.Fatalf("%s does not answer", addr)
+	t.Fatalf("%s does not answer", addr)
 }
 
 func raw(method, addr, path, body string) string {
 	return fmt.Sprintf("%s %s HTTP/1.1\r\nHost: %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", method, path, addr, len(body), body)
 }
 
-// child starts this test binary as a server.
-func child(b *testing.B, addr string, env ...string) int {
-	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(append(os.Environ(), "SIERPI_CHAT_DAEMON="+addr), env...)
+// serve starts a server, which dies with the test.
+func serve(t *testing.T, addr string, cmd *exec.Cmd) int {
+	t.Helper()
 	cmd.Stderr = os.Stderr
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM}
 	if err := cmd.Start(); err != nil {
-		b.Fatal(err)
+		t.Fatal(err)
 	}
-	b.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
-	awaitServer(b, addr)
+	t.Cleanup(func() {
+		_ = cmd.Process.Signal(syscall.SIGTERM) // gunicorn takes its children along
+		stop := time.AfterFunc(5*time.Second, func() { _ = cmd.Process.Kill() })
+		_ = cmd.Wait()
+		stop.Stop()
+	})
+	awaitServer(t, addr)
 	return cmd.Process.Pid
 }
 
-func startSierpi(b *testing.B) waiterServer {
-	addr := freeAddr(b)
-	pid := child(b, addr, "SIERPI_CHAT_DIR="+b.TempDir(), "SIERPI_CHAT_HOLD=10m")
+// child starts this test binary as a server.
+func child(t *testing.T, addr string, env ...string) int {
+	t.Helper()
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(append(os.Environ(), "SIERPI_CHAT_DAEMON="+addr), env...)
+	return serve(t, addr, cmd)
+}
+
+// send posts a message of 250 bytes, as the peers take it.
+func send(address string) error {
+	resp, err := http.Post(address, "text/plain", strings.NewReader(strings.Repeat("x", 250)))
+	if err != nil {
+		return err
+	}
+	return resp.Body.Close()
+}
+
+func startSierpi(t *testing.T, _ int) waiterServer {
+	addr := freeAddr(t)
+	pid := child(t, addr, "SIERPI_CHAT_DIR="+t.TempDir(), "SIERPI_CHAT_HOLD=10m")
 	var snap Snapshot
 	if _, err := try(context.Background(), "GET", "http://"+addr+"/json/chat/room0", "x", nil, &snap); err != nil {
-		b.Fatal(err)
+		t.Fatal(err)
 	}
 	at := []string{snap.Cursor}
 	return waiterServer{addr: addr, pid: pid,
@@ -183,71 +298,36 @@ func startSierpi(b *testing.B) waiterServer {
 			body, _ := json.Marshal(Poll{Client: fmt.Sprint("c", i), Cursors: at[round:]})
 			return raw("POST", addr, "/json/chat-poll", string(body))
 		},
-		post: func(round int) {
+		post: func(round int) error {
 			var m Message
 			if _, err := try(context.Background(), "POST", "http://"+addr+"/json/chat/room0", "x", postBody{fmt.Sprint("k", round), "x", strings.Repeat("x", 100)}, &m); err != nil {
-				b.Error(err)
+				return err
 			}
-			c, _ := parseCursor(at[round])
+			c, err := parseCursor(at[round])
+			if err != nil {
+				return err
+			}
 			c.version = m.ID
 			at = append(at, c.String())
+			return nil
 		}}
 }
 
-func startBare(b *testing.B) waiterServer {
-	addr := freeAddr(b)
-	pid := child(b, addr, "SIERPI_CHAT_PLANT=bare")
+func startBare(t *testing.T, _ int) waiterServer {
+	addr := freeAddr(t)
+	pid := child(t, addr, "SIERPI_CHAT_PLANT=bare")
 	return waiterServer{addr: addr, pid: pid,
 		poll: func(int, int) string { return raw("GET", addr, "/", "") },
-		post: func(int) {
-			resp, err := http.Post("http://"+addr+"/", "text/plain", strings.NewReader(strings.Repeat("x", 250)))
-			if err != nil {
-				b.Error(err)
-				return
-			}
-			resp.Body.Close()
-		}}
+		post: func(int) error { return send("http://" + addr + "/") }}
 }
 
-// bareServer is the least that a long poll needs.
-func bareServer(addr string) error {
-	var mu sync.Mutex
-	wake := make(chan struct{})
-	var news []byte
-	return http.ListenAndServe(addr, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Method == "POST" {
-			body, _ := io.ReadAll(r.Body)
-			mu.Lock()
-			news = body
-			close(wake)
-			wake = make(chan struct{})
-			mu.Unlock()
-			return
-		}
-		mu.Lock()
-		mine := wake
-		mu.Unlock()
-		hold := time.NewTimer(10 * time.Minute)
-		defer hold.Stop()
-		select {
-		case <-mine:
-		case <-hold.C:
-		case <-r.Context().Done():
-		}
-		mu.Lock()
-		out := news
-		mu.Unlock()
-		_, _ = w.Write(out)
-	}))
-}
-
-func startNchan(b *testing.B) waiterServer {
+func startNchan(t *testing.T, _ int) waiterServer {
 	const module = "/usr/lib/nginx/modules/ngx_nchan_module.so"
-	nginx := systemtest.Tool(b, "nginx", "nginx")
+	nginx := systemtest.Tool(t, "nginx", "nginx")
 	if _, err := os.Stat(module); err != nil {
-		systemtest.Missing(b, "nchan is not installed (apt-get install libnginx-mod-nchan)")
+		systemtest.Missing(t, "nchan is not installed (apt-get install libnginx-mod-nchan)")
 	}
-	dir, addr := b.TempDir(), freeAddr(b)
+	dir, addr := t.TempDir(), freeAddr(t)
 	conf := filepath.Join(dir, "nginx.conf")
 	if err := os.WriteFile(conf, fmt.Appendf(nil, `load_module %s;
 daemon off; master_process off; pid %s/pid; error_log %s/error.log;
@@ -259,23 +339,40 @@ http { access_log off; client_body_temp_path %s/b; proxy_temp_path %s/p; fastcgi
   location = /sub { nchan_subscriber longpoll; nchan_channel_id room; nchan_subscriber_first_message newest; nchan_subscriber_timeout 0; }
   location = /pub { nchan_publisher; nchan_channel_id room; nchan_message_buffer_length 0; } } }
 `, module, dir, dir, dir, dir, dir, dir, dir, addr), 0o600); err != nil {
-		b.Fatal(err)
+		t.Fatal(err)
 	}
-	cmd := exec.Command(nginx, "-c", conf, "-p", dir, "-e", dir+"/error.log")
-	cmd.Stderr = os.Stderr
-	if err := cmd.Start(); err != nil {
-		b.Fatal(err)
-	}
-	b.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
-	awaitServer(b, addr)
-	return waiterServer{addr: addr, pid: cmd.Process.Pid,
+	pid := serve(t, addr, exec.Command(nginx, "-c", conf, "-p", dir, "-e", dir+"/error.log"))
+	return waiterServer{addr: addr, pid: pid,
 		poll: func(int, int) string { return raw("GET", addr, "/sub", "") },
-		post: func(int) {
-			resp, err := http.Post("http://"+addr+"/pub", "text/plain", strings.NewReader(strings.Repeat("x", 250)))
-			if err != nil {
-				b.Error(err)
-				return
-			}
-			resp.Body.Close()
-		}}
+		post: func(int) error { return send("http://" + addr + "/pub") }}
+}
+
+// python makes sure that Debian's Python has a module.
+func python(t *testing.T, module, debianPackage string) {
+	t.Helper()
+	if out, err := exec.Command("/usr/bin/python3", "-c", "import "+module).CombinedOutput(); err != nil {
+		t.Fatalf("the peer is not installed (apt-get install %s): %v\n%s", debianPackage, err, out)
+	}
+}
+
+func startTornado(t *testing.T, _ int) waiterServer {
+	python(t, "tornado", "python3-tornado")
+	addr := freeAddr(t)
+	pid := serve(t, addr, exec.Command("/usr/bin/python3", "testdata/tornado_peer.py", addr))
+	return waiterServer{addr: addr, pid: pid,
+		poll: func(int, int) string { return raw("GET", addr, "/", "") },
+		post: func(int) error { return send("http://" + addr + "/") }}
+}
+
+func startDjango(t *testing.T, waiters int) waiterServer {
+	python(t, "django, gunicorn", "python3-django gunicorn")
+	addr := freeAddr(t)
+	more := fmt.Sprint(waiters + 50)
+	cmd := exec.Command(systemtest.Tool(t, "gunicorn", "gunicorn"), "--worker-class", "gthread", "--workers", "1", "--threads", more,
+		"--worker-connections", fmt.Sprint(2*waiters+100), "--backlog", "4096", "--timeout", "0", "--keep-alive", "3600", "--log-level", "error", "-b", addr, "django_peer:application")
+	cmd.Dir = "testdata"
+	pid := serve(t, addr, cmd)
+	return waiterServer{addr: addr, pid: pid,
+		poll: func(int, int) string { return raw("GET", addr, "/", "") },
+		post: func(int) error { return send("http://" + addr + "/") }}
 }

@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"net/url"
 	"os"
 	"os/exec"
@@ -174,6 +175,7 @@ func texts(ms []Message) string {
 func TestConformance(t *testing.T) {
 	onBoth(t, map[string]func(*testing.T, store.Options){
 		"protocol": testProtocol, "retention": testRetention, "rooms": testRooms, "waiting": testWaiting, "restart": testRestart, "events": testEvents,
+		"silence": testSilence, "presence": testPresence, "each": testEach,
 	})
 }
 
@@ -251,7 +253,7 @@ func testRetention(t *testing.T, o store.Options) {
 	first := d.snapshot(t, Lobby, "ann")
 	var half string
 	for i := range 1000 + 100 + 50 {
-		if _, err := d.Post(t.Context(), Lobby, "token-of-ann-long-enough", fmt.Sprint(i), "ann", fmt.Sprint("message ", i)); err != nil {
+		if _, err := d.Post(t.Context(), Lobby, Author{Token: "token-of-ann-long-enough"}, fmt.Sprint(i), "ann", fmt.Sprint("message ", i)); err != nil {
 			t.Fatal(err)
 		}
 		if i == 500 {
@@ -379,6 +381,82 @@ func testWaiting(t *testing.T, o store.Options) {
 	}
 }
 
+// testSilence: the owner silences an author, whose messages may go with it, and lets him speak again.
+func testSilence(t *testing.T, o store.Options) {
+	d := start(t, o, Options{Rooms: []string{"garden"}})
+	spam, good := Author{Token: "token-of-mal-long-enough", From: netip.MustParsePrefix("192.0.2.7/32")}, Author{Token: "token-of-ann-long-enough", From: netip.MustParsePrefix("192.0.2.8/32")}
+	say := func(room string, by Author, key string) (Message, error) {
+		return d.Post(t.Context(), room, by, key, "name", "text "+key)
+	}
+	must := func(m Message, err error) Message {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return m
+	}
+	m := must(say(Lobby, spam, "1"))
+	must(say("garden", spam, "2"))
+	kept := must(say(Lobby, good, "3"))
+	at := d.snapshot(t, Lobby, "x").Cursor
+	if err := d.Silence(t.Context(), Lobby, m.ID, true); err != nil {
+		t.Fatal(err)
+	}
+	if a := d.ask(t, "x", at); texts(a.Rooms[0].Messages) != "1:(deleted)" {
+		t.Errorf("who waits learns of it: %s", texts(a.Rooms[0].Messages))
+	}
+	if ms := d.snapshot(t, "garden", "x").Messages; texts(ms) != "1:(deleted)" {
+		t.Errorf("in another room: %s", texts(ms))
+	}
+	if ms := d.snapshot(t, Lobby, "x").Messages; texts(ms) != fmt.Sprintf("1:(deleted) %d:text 3", kept.ID) {
+		t.Errorf("what others wrote: %s", texts(ms))
+	}
+	other := Author{Token: "another-cookie-of-mal-xx", From: spam.From}
+	elsewhere := Author{Token: spam.Token, From: netip.MustParsePrefix("198.51.100.1/32")}
+	for _, by := range []Author{spam, other, elsewhere} {
+		if _, err := say(Lobby, by, "4"); !errors.Is(err, errSilenced) {
+			t.Errorf("%v was let speak: %v", by, err)
+		}
+	}
+	must(say(Lobby, good, "5"))
+	var list []Silenced
+	if err := d.db.View(t.Context(), func(tx *store.Tx) (err error) {
+		list, err = silenced(t.Context(), tx)
+		return err
+	}); err != nil || len(list) != 1 || list[0].Name != "name" {
+		t.Fatalf("silenced: %v, %v", list, err)
+	}
+	if err := d.Unsilence(t.Context(), list[0].Author); err != nil {
+		t.Fatal(err)
+	}
+	must(say(Lobby, spam, "6"))
+}
+
+// testPresence: who waits is here, also for whom nothing was said; a hold that ends says so.
+func testPresence(t *testing.T, o store.Options) {
+	d := start(t, o, Options{Hold: 200 * time.Millisecond})
+	at := d.snapshot(t, Lobby, "ann").Cursor
+	d.ask(t, "ann", at)
+	a := d.ask(t, "bob", at)
+	if len(a.Rooms) != 1 || len(a.Rooms[0].Messages) != 0 || a.Rooms[0].Cursor != at || !slices.Equal(a.Rooms[0].Here, []string{"ann", "bob"}) {
+		t.Errorf("at the end of a hold: %+v", a)
+	}
+}
+
+// testEach: one address may not take all the places.
+func testEach(t *testing.T, o store.Options) {
+	d := start(t, o, Options{Waiters: 10, Each: 1})
+	at := d.snapshot(t, Lobby, "ann").Cursor
+	got := make(chan Answer, 1)
+	go func() { got <- d.ask(t, "ann", at) }()
+	d.waitFor(t, 1)
+	if resp := call(t, "POST", d.url+"/json/chat-poll", "bob", Poll{Client: "bob", Cursors: []string{at}}, nil); resp.StatusCode != 429 || resp.Header.Get("Retry-After") == "" {
+		t.Errorf("one too many of an address: %d", resp.StatusCode)
+	}
+	d.say(t, Lobby, "ann", "1", "one")
+	<-got
+}
+
 func testRestart(t *testing.T, o store.Options) {
 	d := start(t, o, Options{})
 	at := d.snapshot(t, Lobby, "ann").Cursor
@@ -456,7 +534,7 @@ func TestTwoDaemons(t *testing.T) {
 		text := fmt.Sprint("round ", round)
 		var err error
 		for range 20 { // the first may meet a connection of before the restart
-			if _, err = two.Post(t.Context(), Lobby, "token-of-bob-long-enough", fmt.Sprint(round), "bob", text); err == nil {
+			if _, err = two.Post(t.Context(), Lobby, Author{Token: "token-of-bob-long-enough"}, fmt.Sprint(round), "bob", text); err == nil {
 				break
 			}
 			time.Sleep(50 * time.Millisecond)
@@ -470,6 +548,20 @@ func TestTwoDaemons(t *testing.T) {
 		}
 		at = a.Rooms[0].Cursor
 	}
+	// Who waits at one daemon is here at the other.
+	asked := make(chan Answer, 1)
+	go func() { asked <- one.ask(t, "ann", at) }()
+	one.waitFor(t, 1)
+	for end := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		if slices.Contains(two.snapshot(t, Lobby, "bob").Here, "ann") {
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatal("the other daemon never heard of ann")
+		}
+	}
+	two.say(t, Lobby, "bob", "last", "bye")
+	<-asked
 }
 
 // TestPageWithoutScript posts, edits and deletes by forms.

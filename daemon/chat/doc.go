@@ -15,7 +15,14 @@
 // room's row lock, so they become visible in their order; NOTIFY wakes the other
 // daemons, and a look every 2 seconds catches what a lost NOTIFY did not bring.
 //
-// Limits: 100 rooms, 1,000 messages a room, 2,000 bytes a message, 40 bytes a
-// name, 8 rooms a poll, 2,000 open polls and streams (then 503), and for each
-// IPv4 address or IPv6 /64 a burst of 10 messages and then one every 2 seconds.
+// The owner deletes messages, removes rooms and silences authors, by their cookie and
+// the network they wrote from last. From where somebody wrote is stored of nobody else.
+//
+// Who waits is here; on PostgreSQL the daemons tell each other every 2 seconds.
+//
+// Limits: 100 rooms, 1,000 messages a room (Options.Keep), 2,000 bytes a message, 40
+// bytes a name, 8 rooms a poll, 2,000 open polls and streams (then 503), a tenth of
+// them of one address (then 429), and for each IPv4 address or IPv6 /64 a burst of 10
+// messages and then one every 2 seconds. Messages are kept by number and not by age: a
+// clock that jumps would throw all of them away.
 package chat

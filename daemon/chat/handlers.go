@@ -1,12 +1,12 @@
 package chat
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"math"
 	mathrand "math/rand/v2"
 	"net/http"
@@ -31,6 +31,8 @@ func (s *Service) Routes() []web.Route {
 		route("POST", "/chat/{room}", web.Anyone, s.postForm),
 		route("POST", "/chat/{room}/wall", web.Owner, s.wallForm),
 		route("POST", "/chat/{room}/remove", web.Owner, s.removeForm),
+		route("POST", "/chat/{room}/unsilence", web.Owner, s.unsilenceForm),
+		route("POST", "/chat/{room}/{id}/silence", web.Owner, s.silenceForm),
 		route("POST", "/chat/{room}/{id}", web.Anyone, s.changeForm),
 		route("GET", "/json/chat/{room}", web.Anyone, s.jsonSnapshot),
 		route("GET", "/json/chat/{room}/search", web.Anyone, s.jsonSearch),
@@ -96,6 +98,11 @@ func token(w http.ResponseWriter, r *http.Request) string {
 	return t
 }
 
+// writer is who sends a request that writes.
+func writer(w http.ResponseWriter, r *http.Request) Author {
+	return Author{Token: token(w, r), From: web.ClientKey(r), Owner: web.RoleOf(r) == web.Owner}
+}
+
 func author(r *http.Request) string {
 	if c, err := r.Cookie(whose); err == nil {
 		return authorOf(c.Value)
@@ -149,7 +156,7 @@ func (s *Service) jsonPost(w http.ResponseWriter, r *http.Request) error {
 	if err := s.allow(r); err != nil {
 		return err
 	}
-	m, err := s.Post(r.Context(), r.PathValue("room"), token(w, r), in.Key, in.Name, in.Text)
+	m, err := s.Post(r.Context(), r.PathValue("room"), writer(w, r), in.Key, in.Name, in.Text)
 	if err != nil {
 		return err
 	}
@@ -178,7 +185,7 @@ func (s *Service) changed(w http.ResponseWriter, r *http.Request, text string) (
 	if err := s.allow(r); err != nil {
 		return Message{}, err
 	}
-	return s.Change(r.Context(), r.PathValue("room"), id, token(w, r), web.RoleOf(r) == web.Owner, text)
+	return s.Change(r.Context(), r.PathValue("room"), id, writer(w, r), text)
 }
 
 // Poll is the body of POST /json/chat-poll.
@@ -189,7 +196,8 @@ type Poll struct {
 }
 
 // Answer is what a poll brings: for each room with news, what is new and the
-// cursor after it. No rooms: ask again with the same cursors.
+// cursor after it. A hold that brought no news ends with all rooms, without
+// messages: who is here may have changed. No rooms: ask again with the same cursors.
 type Answer struct {
 	Rooms      []Snapshot `json:"rooms"`
 	Superseded bool       `json:"superseded,omitempty"` // a newer poll of this client took over
@@ -217,7 +225,7 @@ func (s *Service) jsonPoll(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 	}
-	release, err := s.admit()
+	release, err := s.admit(r)
 	if err != nil {
 		return err
 	}
@@ -228,24 +236,43 @@ func (s *Service) jsonPoll(w http.ResponseWriter, r *http.Request) error {
 	}
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
-	// An Answer, put together from parts that others get too.
-	out := append([]byte(`{"rooms":[`), bytes.Join(parts, []byte(","))...)
-	out = append(out, ']')
-	if end != "" {
-		out = append(out, `,"`+end+`":true`...)
+	// An Answer, put together from parts that others get too; the server buffers it.
+	_, _ = io.WriteString(w, `{"rooms":[`)
+	for i, part := range parts {
+		if i > 0 {
+			_, _ = io.WriteString(w, ",")
+		}
+		_, _ = w.Write(part)
 	}
-	_, _ = w.Write(append(out, "}\n"...))
+	if end != "" {
+		end = `,"` + end + `":true`
+	}
+	_, _ = io.WriteString(w, "]"+end+"}\n")
 	return nil
 }
 
 // admit counts a waiter in, or refuses it when there are too many.
-func (s *Service) admit() (release func(), err error) {
-	select {
-	case s.free <- struct{}{}:
-		return func() { <-s.free }, nil
-	default:
-		return nil, &busy{http.StatusServiceUnavailable, "too many are waiting", time.Duration(2+mathrand.IntN(8)) * time.Second}
+func (s *Service) admit(r *http.Request) (release func(), err error) {
+	key := web.ClientKey(r)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	later := time.Duration(2+mathrand.IntN(8)) * time.Second
+	switch {
+	case s.waiting >= s.waiters:
+		return nil, &busy{http.StatusServiceUnavailable, "too many are waiting", later}
+	case s.waits[key] >= s.each:
+		return nil, &busy{http.StatusTooManyRequests, "too many of your address are waiting", later}
 	}
+	s.waiting++
+	s.waits[key]++
+	return func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.waiting--
+		if s.waits[key]--; s.waits[key] == 0 {
+			delete(s.waits, key)
+		}
+	}, nil
 }
 
 // poll waits for news. It returns each room's part of the answer, as JSON, or
@@ -314,9 +341,16 @@ func (s *Service) poll(ctx context.Context, in Poll, cursors []cursor, author st
 		case <-ctx.Done():
 			end = "stopping" // or the client has gone, and nobody reads it
 		case <-hold.C:
+			for i, r := range rooms {
+				part, err := json.Marshal(Snapshot{Room: r.name, Cursor: cursors[i].String(), Messages: []Message{}, Here: r.present()})
+				if err != nil {
+					return nil, "", err
+				}
+				parts = append(parts, part)
+			}
 		}
 		over()
-		return nil, end, nil
+		return parts, end, nil
 	}
 }
 
@@ -380,7 +414,7 @@ func (s *Service) catchUp(ctx context.Context, c cursor, author string) (Snapsho
 func (s *Service) events(w http.ResponseWriter, r *http.Request) error {
 	name := r.PathValue("room")
 	flush := http.NewResponseController(w)
-	release, err := s.admit()
+	release, err := s.admit(r)
 	if err != nil {
 		return err
 	}

@@ -19,35 +19,51 @@ type room struct {
 
 	load sync.Mutex // one refresh at a time
 
-	mu    sync.Mutex
-	epoch string
-	from  int64     // tail holds everything after this version,
-	last  int64     // up to this one
-	tail  []Message // in the order of versions
-	wake  chan struct{}
-	here  map[string]int // names of those who wait, with the number of their polls
+	mu     sync.Mutex
+	epoch  string
+	from   int64     // tail holds everything after this version,
+	last   int64     // up to this one
+	tail   []Message // in the order of versions
+	wake   chan struct{}
+	here   map[string]visitor // by name
+	others []string           // names of those who wait at other daemons
 
 	sharedFrom int64  // the answer to a cursor at this version,
 	shared     []byte // for all who wrote none of it; nil when not made yet
 }
 
 func newRoom(name string) *room {
-	return &room{name: name, wake: make(chan struct{}), here: map[string]int{}}
+	return &room{name: name, wake: make(chan struct{}), here: map[string]visitor{}}
 }
 
 // after returns what is newer than a cursor and the channel that closes when
 // there is more. ok is false when memory does not reach back that far.
 func (r *room) after(c cursor) (ms []Message, last int64, wake <-chan struct{}, ok bool) {
+	ms, last, wake, _, ok = r.newer(c, "")
+	return ms, last, wake, ok
+}
+
+// newer is after, with the bytes that answer it where they are made already and
+// the author wrote none of it: all who wait come here at once, so the lock is taken once.
+func (r *room) newer(c cursor, author string) (ms []Message, last int64, wake <-chan struct{}, shared []byte, ok bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if c.epoch != r.epoch || c.version < r.from || c.version > r.last {
-		return nil, r.last, r.wake, false
+		return nil, r.last, r.wake, nil, false
 	}
 	i := len(r.tail)
 	for i > 0 && r.tail[i-1].version > c.version {
 		i--
 	}
-	return r.tail[i:len(r.tail):len(r.tail)], r.last, r.wake, true
+	ms = r.tail[i:len(r.tail):len(r.tail)]
+	if r.shared != nil && r.sharedFrom == c.version && !wroteAny(ms, author) {
+		shared = r.shared
+	}
+	return ms, r.last, r.wake, shared, true
+}
+
+func wroteAny(ms []Message, author string) bool {
+	return author != "" && slices.ContainsFunc(ms, func(m Message) bool { return m.author == author })
 }
 
 // answer is what a room's part of a poll's answer is, as JSON: nil when there is
@@ -55,19 +71,11 @@ func (r *room) after(c cursor) (ms []Message, last int64, wake <-chan struct{}, 
 // all of them: they get the same bytes. ok is false when memory does not reach
 // back that far.
 func (r *room) answer(c cursor, author string) (part []byte, wake <-chan struct{}, ok bool, err error) {
-	ms, last, wake, ok := r.after(c)
-	if !ok || len(ms) == 0 {
-		return nil, wake, ok, nil
+	ms, last, wake, part, ok := r.newer(c, author)
+	if !ok || len(ms) == 0 || part != nil {
+		return part, wake, ok, nil
 	}
-	mine := author != "" && slices.ContainsFunc(ms, func(m Message) bool { return m.author == author })
-	r.mu.Lock()
-	if !mine && r.shared != nil && r.sharedFrom == c.version && r.epoch == c.epoch && r.last == last {
-		part = r.shared
-	}
-	r.mu.Unlock()
-	if part != nil {
-		return part, wake, true, nil
-	}
+	mine := wroteAny(ms, author)
 	part, err = json.Marshal(Snapshot{Room: r.name, Cursor: cursor{r.name, c.epoch, last}.String(), Messages: forAuthor(ms, author), Here: r.present()})
 	if err != nil || mine {
 		return part, wake, true, err
@@ -126,19 +134,4 @@ func (r *room) refresh(ctx context.Context, db *store.DB) error {
 	close(r.wake)
 	r.wake = make(chan struct{})
 	return nil
-}
-
-// enter and leave keep the list of who is here.
-func (r *room) enter(name string) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.here[name]++
-}
-
-func (r *room) leave(name string) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.here[name]--; r.here[name] <= 0 {
-		delete(r.here, name)
-	}
 }

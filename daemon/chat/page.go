@@ -8,13 +8,16 @@ import (
 	"io/fs"
 	"net/http"
 	"net/url"
+	"regexp"
+	"strconv"
 	"strings"
+	"unicode/utf16"
 
 	"github.com/sierpi/sierpi/daemon/store"
 	"github.com/sierpi/sierpi/daemon/web"
 )
 
-//go:embed page
+//go:embed page/*.html page/static
 var pageFiles embed.FS
 
 // newAssets are the page's script and style.
@@ -26,7 +29,51 @@ func newAssets() (*web.Assets, error) {
 	return web.NewAssets("/static/chat/", files)
 }
 
-var templates = template.Must(template.New("").Funcs(web.Funcs()).ParseFS(pageFiles, "page/*.html"))
+var templates = template.Must(template.New("").Funcs(web.Funcs()).Funcs(template.FuncMap{
+	"linked":  linked,
+	"hue":     hue,
+	"initial": initial,
+}).ParseFS(pageFiles, "page/*.html"))
+
+// piece is a run of a text; Href is set where it is an address.
+type piece struct{ Text, Href string }
+
+// address finds what is surely one. What ends it in a sentence does not belong to it.
+var address = regexp.MustCompile(`https?://[^\s<>"]*[^\s<>".,:;!?'()\[\]{}]`)
+
+// linked parts a text at the addresses in it. chat.js does the same.
+func linked(text string) []piece {
+	var out []piece
+	pos := 0
+	for _, at := range address.FindAllStringIndex(text, -1) {
+		if at[0] > pos {
+			out = append(out, piece{Text: text[pos:at[0]]})
+		}
+		out = append(out, piece{text[at[0]:at[1]], text[at[0]:at[1]]})
+		pos = at[1]
+	}
+	if pos < len(text) {
+		out = append(out, piece{Text: text[pos:]})
+	}
+	return out
+}
+
+// hue is the colour of a name, 0 to 7. chat.js does the same.
+func hue(name string) int {
+	sum := 0
+	for _, c := range utf16.Encode([]rune(name)) {
+		sum += int(c)
+	}
+	return sum % 8
+}
+
+// initial is a name's first letter.
+func initial(name string) string {
+	for _, r := range name {
+		return strings.ToUpper(string(r))
+	}
+	return ""
+}
 
 func (s *Service) render(w http.ResponseWriter, r *http.Request, title, name string, data any) {
 	w.Header().Set("Cache-Control", "no-store")
@@ -39,14 +86,41 @@ const visitorName = "sierpi_chat_name"
 
 type roomData struct {
 	Snapshot
-	Name   string // of the visitor
-	Key    string // for the form: sent twice, it posts once
-	Owner  bool
-	OnWall bool
-	Lobby  bool
-	Rooms  []string
-	Query  string
-	Found  []Message
+	Name     string // of the visitor
+	Key      string // for the form: sent twice, it posts once
+	Owner    bool
+	OnWall   bool
+	Lobby    bool
+	Rooms    []string
+	Shown    []shownMessage
+	Old      bool // a search or the past is shown, not what is said now
+	Query    string
+	Found    []shownMessage
+	Earlier  int64 // the message before which there may be more; 0: none
+	Silenced []Silenced
+}
+
+// shownMessage is a message with what its actions need.
+type shownMessage struct {
+	Message
+	Room  string
+	Owner bool
+}
+
+func (d roomData) shown(ms []Message) []shownMessage {
+	out := make([]shownMessage, len(ms))
+	for i, m := range ms {
+		out[i] = shownMessage{m, d.Room, d.Owner}
+	}
+	return out
+}
+
+// before is the message before which there may be more.
+func before(ms []Message) int64 {
+	if len(ms) < snapshotLen {
+		return 0
+	}
+	return ms[0].ID
 }
 
 func (s *Service) lobbyPage(w http.ResponseWriter, r *http.Request) error {
@@ -70,14 +144,33 @@ func (s *Service) show(w http.ResponseWriter, r *http.Request, name string) erro
 			d.Rooms = append(d.Rooms, st.name)
 			d.OnWall = d.OnWall || st.name == name && st.wall
 		}
+		if err == nil && d.Owner {
+			d.Silenced, err = silenced(r.Context(), tx)
+		}
 		return err
 	}); err != nil {
 		return err
 	}
-	if d.Query != "" {
-		if d.Found, err = s.find(r.Context(), name, d.Query, authorOf(t)); err != nil {
+	past := r.URL.Query().Get("before")
+	switch d.Old = d.Query != "" || past != ""; {
+	case d.Query != "":
+		found, err := s.find(r.Context(), name, d.Query, authorOf(t))
+		if err != nil {
 			return err
 		}
+		d.Found = d.shown(found)
+	case past != "":
+		id, err := strconv.ParseInt(past, 10, 64)
+		if err != nil {
+			return errMessage
+		}
+		found, err := s.earlier(r.Context(), name, id, authorOf(t))
+		if err != nil {
+			return err
+		}
+		d.Found, d.Earlier = d.shown(found), before(found)
+	default:
+		d.Shown, d.Earlier = d.shown(d.Messages), before(d.Messages)
 	}
 	if c, err := r.Cookie(visitorName); err == nil {
 		if n, err := url.QueryUnescape(c.Value); err == nil {
@@ -105,7 +198,7 @@ func (s *Service) postForm(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	name := cleanLine(r.PostForm.Get("name"))
-	if _, err := s.Post(r.Context(), r.PathValue("room"), token(w, r), r.PostForm.Get("key"), name, r.PostForm.Get("text")); err != nil {
+	if _, err := s.Post(r.Context(), r.PathValue("room"), writer(w, r), r.PostForm.Get("key"), name, r.PostForm.Get("text")); err != nil {
 		return err
 	}
 	http.SetCookie(w, &http.Cookie{Name: visitorName, Value: url.QueryEscape(name), Path: "/chat", MaxAge: 365 * 24 * 3600, SameSite: http.SameSiteStrictMode})
@@ -122,6 +215,32 @@ func (s *Service) changeForm(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	http.Redirect(w, r, "/chat/"+r.PathValue("room")+"#end", http.StatusSeeOther)
+	return nil
+}
+
+func (s *Service) silenceForm(w http.ResponseWriter, r *http.Request) error {
+	if err := form(w, r); err != nil {
+		return err
+	}
+	id, err := strconv.ParseInt(r.PathValue("id"), 10, 64)
+	if err != nil {
+		return errMessage
+	}
+	if err := s.Silence(r.Context(), r.PathValue("room"), id, r.PostForm.Get("all") == "true"); err != nil {
+		return err
+	}
+	http.Redirect(w, r, "/chat/"+r.PathValue("room"), http.StatusSeeOther)
+	return nil
+}
+
+func (s *Service) unsilenceForm(w http.ResponseWriter, r *http.Request) error {
+	if err := form(w, r); err != nil {
+		return err
+	}
+	if err := s.Unsilence(r.Context(), r.PostForm.Get("author")); err != nil {
+		return err
+	}
+	http.Redirect(w, r, "/chat/"+r.PathValue("room"), http.StatusSeeOther)
 	return nil
 }
 

@@ -26,13 +26,13 @@ import (
 )
 
 // The proof: clients talk to daemons of their own through a proxy that drops,
-// delays, halves and doubles, while the daemons are killed with SIGKILL and
+// delays, halves, doubles and falls silent, while the daemons are killed with SIGKILL and
 // started again, their clocks jump decades, and PostgreSQL is stopped as by a
 // crash. In the end each reader must have each acknowledged message of his room
 // exactly once, in the order of the ids.
 //
 //	go test -run TestProof -v ./daemon/chat                          seconds, as in every test run
-//	SIERPI_CHAT_PROOF=3m go test -run TestProof -v ./daemon/chat     50 clients in 5 rooms, for 3 minutes each engine
+//	make proof MINUTES=3     50 clients in 5 rooms, for 3 minutes on each engine
 
 // TestMain lets the test binary be the daemon that is killed.
 func TestMain(m *testing.M) {
@@ -50,7 +50,10 @@ func proofDaemon(addr string) error {
 	if os.Getenv("SIERPI_CHAT_PLANT") == "bare" {
 		return bareServer(addr)
 	}
-	hold, _ := time.ParseDuration(os.Getenv("SIERPI_CHAT_HOLD")) // 0 where it is not set
+	hold, err := time.ParseDuration(os.Getenv("SIERPI_CHAT_HOLD"))
+	if err != nil {
+		hold = 2 * time.Second
+	}
 	ctx := context.Background()
 	log := slog.New(slog.DiscardHandler)
 	db, err := store.Open(ctx, store.Options{Dir: os.Getenv("SIERPI_CHAT_DIR"), DSN: os.Getenv("SIERPI_CHAT_DSN")})
@@ -62,7 +65,7 @@ func proofDaemon(addr string) error {
 		return err
 	}
 	jump := func() time.Time { return time.Now().Add(time.Duration(rand.IntN(200)-100) * 4000 * time.Hour) }
-	s, err := New(Options{DB: db, Look: look, Log: log, Now: jump, Hold: hold, Waiters: 20_000, Posts: web.NewLimiter(time.Microsecond, 1e6, 10)})
+	s, err := New(Options{DB: db, Look: look, Log: log, Now: jump, Hold: hold, Waiters: 20_000, Each: 20_000, Posts: web.NewLimiter(time.Microsecond, 1e6, 10)})
 	if err != nil {
 		return err
 	}
@@ -144,19 +147,19 @@ func (p *process) kill() {
 
 // counts is what the proof counted.
 type counts struct {
-	Acknowledged, Delivered                                int64
-	Lost, Doubled, Disordered, Reused, Resets              int64 // must be 0
-	Dropped, Unanswered, Halved, Delayed, Repeated, Killed int64 // the faults
+	Acknowledged, Delivered                                      int64
+	Lost, Doubled, Disordered, Reused, Resets                    int64 // must be 0
+	Dropped, Unanswered, Halved, Hung, Delayed, Repeated, Killed int64 // the faults
 }
 
 func (c counts) wrong() int64 { return c.Lost + c.Doubled + c.Disordered + c.Reused + c.Resets }
 
 // proxy passes requests on to the daemons in turn, unfaithfully while bad is set.
 type proxy struct {
-	to                                             []string
-	turn                                           atomic.Int64
-	bad                                            atomic.Bool
-	dropped, unanswered, halved, delayed, repeated atomic.Int64
+	to                                                   []string
+	turn                                                 atomic.Int64
+	bad                                                  atomic.Bool
+	dropped, unanswered, halved, hung, delayed, repeated atomic.Int64
 }
 
 func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -197,9 +200,18 @@ func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		return resp, out
 	}
-	if fault >= 15 && fault < 22 && !strings.HasSuffix(r.URL.Path, "poll") {
+	if fault >= 15 && fault < 22 {
 		p.repeated.Add(1)
-		pass()
+		if strings.HasSuffix(r.URL.Path, "poll") { // side by side: the second ends the first
+			var first sync.WaitGroup
+			first.Go(func() {
+				defer func() { _ = recover() }() // what became of it nobody asks
+				pass()
+			})
+			defer first.Wait()
+		} else {
+			pass()
+		}
 	}
 	resp, out := pass()
 	switch {
@@ -213,9 +225,17 @@ func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		_, _ = w.Write(out[:len(out)/2])
 		panic(http.ErrAbortHandler)
 	}
+	if fault >= 34 && fault < 37 { // the connection stays, and nothing comes: a router that forgot it
+		p.hung.Add(1)
+		<-r.Context().Done()
+		panic(http.ErrAbortHandler)
+	}
 	w.WriteHeader(resp.StatusCode)
 	_, _ = w.Write(out)
 }
+
+// patience is how long a client waits for an answer: longer than the proof's polls are held.
+const patience = 5 * time.Second
 
 // try does one request; any failure of the way is an error.
 func try(ctx context.Context, method, url, who string, in, out any) (int, error) {
@@ -223,6 +243,8 @@ func try(ctx context.Context, method, url, who string, in, out any) (int, error)
 	if err != nil {
 		return 0, err
 	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, method, url, bytes.NewReader(b))
 	if err != nil {
 		return 0, err
@@ -410,7 +432,7 @@ func prove(t *testing.T, length time.Duration, clients int, plant string, so sto
 			}
 		}
 	}
-	c.Dropped, c.Unanswered, c.Halved, c.Delayed, c.Repeated = p.dropped.Load(), p.unanswered.Load(), p.halved.Load(), p.delayed.Load(), p.repeated.Load()
+	c.Dropped, c.Unanswered, c.Halved, c.Hung, c.Delayed, c.Repeated = p.dropped.Load(), p.unanswered.Load(), p.halved.Load(), p.hung.Load(), p.delayed.Load(), p.repeated.Load()
 	return c
 }
 

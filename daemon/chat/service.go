@@ -2,13 +2,14 @@ package chat
 
 import (
 	"context"
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
-	"math/rand/v2"
+	mathrand "math/rand/v2"
+	"net/netip"
 	"slices"
 	"strings"
 	"sync"
@@ -30,27 +31,33 @@ type Options struct {
 	Keep    int              // messages kept in each room; 0 means 1,000
 	Hold    time.Duration    // how long a poll waits for news; 0 means 20 s. Each is up to a quarter shorter, by chance
 	Waiters int              // open polls and streams at most; 0 means 2,000
+	Each    int              // and of one address (IPv4, IPv6 /64); 0 means a tenth of Waiters, at least 20
 	Now     func() time.Time // for the time a message is sent; nil means time.Now
 	Posts   *web.Limiter     // nil means a burst of 10 and then one every 2 s for each client
 }
 
 // Service is the chat. It is safe for concurrent use.
 type Service struct {
-	db     *store.DB
-	look   *web.Look
-	log    *slog.Logger
-	assets *web.Assets
-	keep   int
-	hold   time.Duration
-	now    func() time.Time
-	posts  *web.Limiter
-	free   chan struct{} // one token for each waiter that may still come
-	done   chan struct{} // closed when the daemon stops: every poll is answered
-	stop   sync.Once
+	db            *store.DB
+	look          *web.Look
+	log           *slog.Logger
+	assets        *web.Assets
+	keep          int
+	hold          time.Duration
+	now           func() time.Time
+	posts         *web.Limiter
+	waiters, each int           // open polls and streams at most, and of one address
+	done          chan struct{} // closed when the daemon stops: every poll is answered
+	stop          sync.Once
 
 	posted atomic.Int64 // messages since the start
 
+	id string // of this daemon, for the others on the same database
+
 	mu      sync.Mutex
+	waiting int                  // open polls and streams
+	waits   map[netip.Prefix]int // and of each address
+	from    map[string]string    // network that authors wrote from last
 	rooms   map[string]*room
 	polls   map[string]chan struct{} // open poll of each client; closed by its next one
 	trouble string                   // of the watch over the database
@@ -76,6 +83,9 @@ func New(o Options) (*Service, error) {
 	if o.Waiters == 0 {
 		o.Waiters = 2000
 	}
+	if o.Each == 0 {
+		o.Each = max(20, o.Waiters/10)
+	}
 	if o.Posts == nil {
 		o.Posts = web.NewLimiter(2*time.Second, 10, 4096)
 	}
@@ -83,7 +93,8 @@ func New(o Options) (*Service, error) {
 		o.Now = time.Now
 	}
 	s := &Service{db: o.DB, look: o.Look, log: o.Log, keep: o.Keep, hold: o.Hold, now: o.Now, posts: o.Posts,
-		free: make(chan struct{}, o.Waiters), done: make(chan struct{}),
+		waiters: o.Waiters, each: o.Each, done: make(chan struct{}), id: rand.Text(),
+		waits: map[netip.Prefix]int{}, from: map[string]string{},
 		rooms: map[string]*room{}, polls: map[string]chan struct{}{}}
 	ctx, cancel := context.WithTimeout(context.Background(), 15*time.Second)
 	defer cancel()
@@ -118,6 +129,7 @@ func (s *Service) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
 	wg.Go(func() { s.listen(ctx) })
 	defer wg.Wait()
+	var told presence
 	tick := time.NewTicker(2 * time.Second)
 	defer tick.Stop()
 	for {
@@ -126,6 +138,9 @@ func (s *Service) Run(ctx context.Context) error {
 			return nil
 		case <-tick.C:
 			s.compare(ctx)
+			if err := s.tell(ctx, &told); err != nil && ctx.Err() == nil {
+				s.log.Debug("the daemons do not know of each other's visitors", "error", err)
+			}
 		}
 	}
 }
@@ -145,7 +160,7 @@ func (s *Service) listen(ctx context.Context) {
 		s.log.Debug("not listening", "error", err)
 		select {
 		case <-ctx.Done():
-		case <-time.After(time.Second + rand.N(time.Second)):
+		case <-time.After(time.Second + mathrand.N(time.Second)):
 		}
 	}
 }
@@ -277,7 +292,7 @@ type Snapshot struct {
 	Cursor   string    `json:"cursor"`
 	Reset    bool      `json:"reset,omitempty"` // forget what you have of this room
 	Messages []Message `json:"messages"`
-	Here     []string  `json:"here"` // names of those who wait for news, this daemon's
+	Here     []string  `json:"here"` // names of those who wait for news
 }
 
 // Snapshot reads a room; author is who asks, to tell which messages are his.
@@ -314,13 +329,6 @@ func forAuthor(ms []Message, author string) []Message {
 	return out
 }
 
-func (r *room) present() []string {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	names := slices.Sorted(maps.Keys(r.here))
-	return slices.DeleteFunc(names[:min(len(names), 100)], func(n string) bool { return n == "" })
-}
-
 // authorOf is how the author of a cookie's token stands in the database.
 func authorOf(token string) string {
 	if token == "" {
@@ -332,8 +340,8 @@ func authorOf(token string) string {
 
 // Post appends a message and returns it once it is on the disk. The same author
 // and key give the same message, however often.
-func (s *Service) Post(ctx context.Context, name, token, key, who, text string) (Message, error) {
-	m := Message{Name: cleanLine(who), Text: cleanText(text), Key: key, Sent: s.now().UTC(), author: authorOf(token)}
+func (s *Service) Post(ctx context.Context, name string, by Author, key, who, text string) (Message, error) {
+	m := Message{Name: cleanLine(who), Text: cleanText(text), Key: key, Sent: s.now().UTC(), author: by.id()}
 	switch {
 	case m.Text == "":
 		return m, &Failure{400, "the message is empty", "write something"}
@@ -350,29 +358,38 @@ func (s *Service) Post(ctx context.Context, name, token, key, who, text string) 
 		return m, &Failure{400, "the author is unknown", "allow this page's cookie"}
 	}
 	fresh := false
-	m, err := s.write(ctx, name, func(tx *store.Tx) (kept Message, err error) {
+	m, err := s.write(ctx, name, by.id(), func(tx *store.Tx) (kept Message, err error) {
+		if err := maySpeak(ctx, tx, by); err != nil {
+			return m, err
+		}
 		kept, fresh, err = post(ctx, tx, name, m, s.keep)
 		return kept, err
 	})
 	if err == nil && fresh {
 		s.posted.Add(1)
+		s.remember(by)
 	}
 	return m, err
 }
 
 // Change edits a message of one's own, or deletes it when the text is empty; the
 // owner deletes anybody's.
-func (s *Service) Change(ctx context.Context, name string, id int64, token string, owner bool, text string) (Message, error) {
+func (s *Service) Change(ctx context.Context, name string, id int64, by Author, text string) (Message, error) {
 	text = cleanText(text)
 	if len(text) > maxText {
 		return Message{}, &Failure{413, fmt.Sprintf("the message is longer than %d bytes", maxText), "shorten it"}
 	}
-	return s.write(ctx, name, func(tx *store.Tx) (Message, error) {
-		return change(ctx, tx, name, id, authorOf(token), owner, text)
+	return s.write(ctx, name, by.id(), func(tx *store.Tx) (Message, error) {
+		if text != "" {
+			if err := maySpeak(ctx, tx, by); err != nil {
+				return Message{}, err
+			}
+		}
+		return change(ctx, tx, name, id, by.id(), by.Owner, text)
 	})
 }
 
-func (s *Service) write(ctx context.Context, name string, f func(*store.Tx) (Message, error)) (Message, error) {
+func (s *Service) write(ctx context.Context, name, author string, f func(*store.Tx) (Message, error)) (Message, error) {
 	r, err := s.room(ctx, name)
 	if err != nil {
 		return Message{}, err
@@ -387,10 +404,26 @@ func (s *Service) write(ctx context.Context, name string, f func(*store.Tx) (Mes
 	if err != nil {
 		return m, fmt.Errorf("writing to the room %s: %w", name, err)
 	}
-	m.Mine = true
+	m.Mine = author != "" && m.author == author
 	// Acknowledged already: if this fails, those who wait learn of it by the next.
 	s.refresh(context.WithoutCancel(ctx), r)
 	return m, nil
+}
+
+// earlier returns the messages before one, the oldest of them first.
+func (s *Service) earlier(ctx context.Context, name string, before int64, author string) ([]Message, error) {
+	var ms []Message
+	err := s.db.View(ctx, func(tx *store.Tx) (err error) {
+		if _, err = readRoom(ctx, tx, name); err == nil {
+			ms, err = scanMessages(tx.QueryContext(ctx, `SELECT `+messageColumns+` FROM chat_message WHERE room = ? AND id < ? ORDER BY id DESC LIMIT ?`, name, before, snapshotLen))
+		}
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("reading the room %s: %w", name, err)
+	}
+	slices.Reverse(ms)
+	return forAuthor(ms, author), nil
 }
 
 // find searches a room's history, the newest first. All words must be there,
@@ -472,7 +505,11 @@ func (s *Service) Health() (state, why string) {
 }
 
 // Waiting is the number of open polls and streams.
-func (s *Service) Waiting() int { return len(s.free) }
+func (s *Service) Waiting() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.waiting
+}
 
 // Posted is the number of messages that this daemon took since its start.
 func (s *Service) Posted() int64 { return s.posted.Load() }

@@ -19,6 +19,9 @@ import (
 	"github.com/sierpi/sierpi/system/systemtest"
 )
 
+// fortunesDir is where Debian's packages fortunes and fortunes-min put theirs.
+const fortunesDir = "/usr/share/games/fortunes"
+
 // onBoth runs a test against every engine, each time with an empty database.
 func onBoth(t *testing.T, tests map[string]func(*testing.T, *Service)) {
 	run := func(t *testing.T, o func(*testing.T) store.Options) {

@@ -36,7 +36,7 @@ const (
 // The exporter is taken from build/peers, where it is unpacked without being
 // installed and started, or from the system.
 func BenchmarkScrape(b *testing.B) {
-	exporter := unpacked(b, "prometheus-node-exporter", "usr/bin/prometheus-node-exporter")
+	exporter := peerProgram(b, "prometheus-node-exporter", "usr/bin/prometheus-node-exporter")
 	sierpi := filepath.Join(b.TempDir(), "sierpi")
 	build := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", sierpi, ".")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
@@ -164,7 +164,7 @@ func (s *scraped) cpu(b *testing.B) time.Duration {
 }
 
 // unpacked finds a program that is only compared with.
-func unpacked(b *testing.B, pkg string, paths ...string) string {
+func peerProgram(b *testing.B, pkg string, paths ...string) string {
 	b.Helper()
 	for _, prefix := range []string{filepath.Join("..", "..", "build", "peers"), "/"} {
 		i := slices.IndexFunc(paths, func(p string) bool { _, err := os.Stat(filepath.Join(prefix, p)); return err == nil })

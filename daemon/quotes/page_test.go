@@ -292,7 +292,7 @@ func TestSearchWhileTyping(t *testing.T) {
 	defer stop()
 	ctx, cancel := chromedp.NewContext(ctx)
 	defer cancel()
-	ctx, timeout := context.WithTimeout(ctx, 20*time.Second)
+	ctx, timeout := context.WithTimeout(ctx, time.Minute)
 	defer timeout()
 	void := func(what string, a chromedp.Action[chromedp.Void]) {
 		t.Helper()
@@ -317,6 +317,7 @@ func TestSearchWhileTyping(t *testing.T) {
 	}
 	void("typing", chromedp.KeyEvent("kett"))
 	void("a shorter list", chromedp.WaitNotPresent(".quotes > li:nth-child(2)"))
+	void("the found word", chromedp.WaitVisible(".quotes mark"))
 	marked, where := eval(`document.querySelector("mark").textContent`), eval(`location.href`)
 	void("the key down", chromedp.KeyEvent(kb.ArrowDown))
 	focused := eval(`document.activeElement.className`)

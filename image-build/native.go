@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -25,6 +26,14 @@ var nativePackages = []string{
 	"dash", "coreutils", "sed", "grep", "findutils", "mawk", "tar", "gzip", "xz-utils", "zstd", "cpio", "bzip2",
 	"perl-base", "dpkg", "debianutils", "diffutils", "python3.13-minimal", "util-linux", "libc-bin",
 	"udev", // systemd-hwdb compiles its database for a minute under emulation
+}
+
+// notNative stay the image's own, though the native packages have them.
+var notNative = []string{
+	// They answer with the architecture that they are of, or work on the running system.
+	"uname", "arch", "dpkg", "setarch", "ldconfig", "mount", "umount", "su", "udevadm",
+	// mkinitramfs copies them into the initramfs.
+	"blkid", "fsck",
 }
 
 // standInHook lays the native tree's programs over the root's before anything is
@@ -53,7 +62,7 @@ while read -r program; do
         continue
     else
         case "${program##*/}" in
-        python3.13 | systemd-hwdb) ;; # yet to come
+        python3.13 | systemd-hwdb | zstd | cpio) ;; # yet to come
         *) continue ;; # not in the image
         esac
     fi
@@ -107,8 +116,7 @@ func (b rootBuild) nativeTree(ctx context.Context) error {
 			switch {
 			case !e.Type().IsRegular():
 				continue
-			// These answer with the architecture that they are of, or work on the running system.
-			case name == "uname" || name == "arch" || name == "dpkg" || name == "setarch" || name == "ldconfig" || name == "mount" || name == "umount" || name == "su":
+			case slices.Contains(notNative, name):
 				continue
 			}
 			if is, err := isELF(filepath.Join(tree, dir, name)); err != nil {

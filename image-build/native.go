@@ -43,11 +43,22 @@ var notNative = []string{
 const standInHook = `#!/bin/sh
 set -eu
 root=$1 native=$2
-# Libraries and the dynamic loader lie under paths of their own architecture.
+# The dynamic loader and the folders of Perl and systemd lie under paths of their own
+# architecture. Libraries go to /usr/lib itself, which the loader also searches: hooks of
+# mkinitramfs take every /usr/lib/*-linux-gnu/libkmod and its like.
+for path in "$native"/usr/lib/*-linux-gnu*/*; do
+    triplet=${path%/*} triplet=${triplet##*/}
+    [ ! -d "$path" ] && [ "${path##*/ld-linux}" = "$path" ] || [ -L "$path" ] || {
+        mkdir -p "$root/usr/lib/$triplet"
+        cp -a "$path" "$root/usr/lib/$triplet/"
+        continue
+    }
+    [ ! -e "$root/usr/lib/${path##*/}" ] || { echo "the root has /usr/lib/${path##*/} already" >&2; exit 1; }
+    cp -a "$path" "$root/usr/lib/"
+    echo "usr/lib/${path##*/}" >>"$native/added"
+done
 for lib in "$native"/usr/lib/*-linux-gnu*; do
-    [ ! -e "$root/usr/lib/${lib##*/}" ] || { echo "the root has ${lib##*/} already" >&2; exit 1; }
-    cp -a "$lib" "$root/usr/lib/"
-    echo "usr/lib/${lib##*/}" >>"$native/added"
+    [ ! -d "$root/usr/lib/${lib##*/}" ] || echo "usr/lib/${lib##*/}" >>"$native/added"
 done
 if [ -d "$native/usr/lib64" ] && [ ! -e "$root/lib64" ]; then
     mkdir -p "$root/usr/lib64"

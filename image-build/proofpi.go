@@ -142,7 +142,7 @@ func ProvePi(ctx context.Context, o ProofOptions) (err error) {
 		return fmt.Errorf("QEMU has no Raspberry Pi for an image of %s for a %s; a PC's image is booted by `sierpi-image vm`", mark.Arch, mark.Board)
 	}
 	if mark.Base != "debian" {
-		return fmt.Errorf("Raspberry Pi's own kernels do not start under QEMU's boards; only the Debian base is booted here, this image is of %s", mark.Base)
+		return fmt.Errorf("an image of %s cannot be booted here: Raspberry Pi's own kernels do not start on QEMU's boards; the Debian base is the one that is", mark.Base)
 	}
 	p, err := newProof(ctx, o, m.ram)
 	if err != nil {

@@ -147,7 +147,8 @@ func Build(ctx context.Context, o Options) (Result, error) {
 		return res, err
 	}
 	root := filepath.Join(work, "root")
-	rb := rootBuild{recipe: o.Recipe, lock: lock, mir: mirrors, dir: root, work: filepath.Join(work, "rootbuild"), cache: cache, emulated: o.Emulated, host: host, log: logFile}
+	rb := rootBuild{recipe: o.Recipe, lock: lock, mir: mirrors, dir: root, work: filepath.Join(work, "rootbuild"), cache: cache, emulated: o.Emulated, host: host,
+		log: io.MultiWriter(logFile, &packageCount{out: o.Progress, total: len(lock.Packages)})}
 	if err := p.stage("root file system", func() error { return rb.build(ctx) }); err != nil {
 		return res, err
 	}

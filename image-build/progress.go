@@ -1,6 +1,7 @@
 package imagebuild
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"strings"
@@ -59,6 +60,38 @@ func (p *progress) stage(name string, run func() error) error {
 	}
 	fmt.Fprintf(p.out, "%-28s %s\n", name, human(took))
 	return nil
+}
+
+// packageCount listens to dpkg and tells from time to time how far it is.
+type packageCount struct {
+	out               io.Writer
+	total             int
+	unpacked, settled int
+	line              []byte // of which the end has not come yet
+	told              time.Time
+}
+
+func (c *packageCount) Write(p []byte) (int, error) {
+	for _, b := range p {
+		if b != '\n' {
+			if len(c.line) < 20 {
+				c.line = append(c.line, b)
+			}
+			continue
+		}
+		switch {
+		case bytes.HasPrefix(c.line, []byte("Unpacking ")):
+			c.unpacked++
+		case bytes.HasPrefix(c.line, []byte("Setting up ")):
+			c.settled++
+		}
+		c.line = c.line[:0]
+	}
+	if now := time.Now(); c.unpacked+c.settled > 0 && now.Sub(c.told) > 15*time.Second {
+		c.told = now
+		fmt.Fprintf(c.out, "  %d of %d packages unpacked, %d set up\n", min(c.unpacked, c.total), c.total, min(c.settled, c.total))
+	}
+	return len(p), nil
 }
 
 // childrenCPU is the processor time of every program that has been run and has ended.

@@ -48,9 +48,9 @@ func estimates(recipe Recipe, host string) []Stage {
 		root = 7 * time.Minute
 	}
 	return []Stage{
-		{"choose packages", 5 * time.Second}, {"build sierpi", 30 * time.Second}, {"fetch packages", 20 * time.Second},
-		{"root file system", root}, {"plain mmdebstrap", 2 * root}, {"lay out the image", 15 * time.Second},
-		{"inspect", 10 * time.Second}, {"compress and describe", 60 * time.Second},
+		{Name: "choose packages", Took: 5 * time.Second}, {Name: "build sierpi", Took: 30 * time.Second}, {Name: "fetch packages", Took: 20 * time.Second},
+		{Name: "root file system", Took: root}, {Name: "plain mmdebstrap", Took: 2 * root}, {Name: "lay out the image", Took: 15 * time.Second},
+		{Name: "inspect", Took: 10 * time.Second}, {Name: "compress and describe", Took: 60 * time.Second},
 	}
 }
 
@@ -147,7 +147,8 @@ func Build(ctx context.Context, o Options) (Result, error) {
 		return res, err
 	}
 	root := filepath.Join(work, "root")
-	rb := rootBuild{recipe: o.Recipe, lock: lock, mir: mirrors, dir: root, work: filepath.Join(work, "rootbuild"), cache: cache, emulated: o.Emulated, host: host, log: logFile}
+	rb := rootBuild{recipe: o.Recipe, lock: lock, mir: mirrors, dir: root, work: filepath.Join(work, "rootbuild"), cache: cache, emulated: o.Emulated, host: host,
+		log: io.MultiWriter(logFile, &packageCount{out: o.Progress, total: len(lock.Packages)})}
 	if err := p.stage("root file system", func() error { return rb.build(ctx) }); err != nil {
 		return res, err
 	}
@@ -297,17 +298,18 @@ func packageFor(ctx context.Context, o Options, cache Cache, lock *Lock, given b
 
 // compare prints our root build beside plain mmdebstrap's.
 func (p *progress) compare() {
-	var ours, plain time.Duration
+	var ours, plain Stage
 	for _, s := range p.stages {
 		switch s.Name {
 		case "root file system":
-			ours = s.Took
+			ours = s
 		case "plain mmdebstrap":
-			plain = s.Took
+			plain = s
 		}
 	}
-	if plain > 0 {
-		fmt.Fprintf(p.out, "\n  root file system %.0f%% of plain mmdebstrap with the same packages (%s, %s)\n", 100*float64(ours)/float64(plain), human(ours), human(plain))
+	if plain.Took > 0 && plain.CPU > 0 {
+		fmt.Fprintf(p.out, "\n  root file system: %.0f%% of plain mmdebstrap's time with the same packages (%s, %s), %.0f%% of its processor time (%s, %s)\n",
+			100*ours.Took.Seconds()/plain.Took.Seconds(), human(ours.Took), human(plain.Took), 100*ours.CPU.Seconds()/plain.CPU.Seconds(), human(ours.CPU), human(plain.CPU))
 	}
 }
 

@@ -33,8 +33,8 @@ func TestLintBoot(t *testing.T) {
 		want  string // "": nothing
 	}{
 		{"as it is built", func(*bootPartition) {}, ""},
-		{"kernel missing", func(b *bootPartition) { delete(b.files, "vmlinuz-6.12.57+deb13-arm64") }, "names the kernel"},
-		{"initramfs missing", func(b *bootPartition) { delete(b.files, "initrd.img-6.12.57+deb13-arm64") }, "names the initramfs"},
+		{"kernel missing", func(b *bootPartition) { delete(b.files, "vmlinuz-6.12.118+deb13-arm64") }, "names the kernel"},
+		{"initramfs missing", func(b *bootPartition) { delete(b.files, "initrd.img-6.12.118+deb13-arm64") }, "names the initramfs"},
 		{"device tree missing", func(b *bootPartition) { delete(b.files, "bcm2837-rpi-zero-2-w.dtb") }, "pi02: its device tree"},
 		{"overlay missing", func(b *bootPartition) { delete(b.files, "overlays/"+overlayName+".dtbo") }, "loads the overlay"},
 		{"firmware missing", func(b *bootPartition) { delete(b.files, "start4.elf") }, "pi4: its firmware start4.elf"},
@@ -111,7 +111,7 @@ func TestChooseBoot(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if kernel != "vmlinuz-6.12.57+deb13-arm64" || initrd != "initrd.img-6.12.57+deb13-arm64" || tree != "bcm2837-rpi-3-b.dtb" || !slices.Equal(over, []string{overlayName}) {
+	if kernel != "vmlinuz-6.12.118+deb13-arm64" || initrd != "initrd.img-6.12.118+deb13-arm64" || tree != "bcm2837-rpi-3-b.dtb" || !slices.Equal(over, []string{overlayName}) {
 		t.Errorf("a 3 would load %s, %s, %s and the overlays %q", kernel, initrd, tree, over)
 	}
 	if _, _, _, _, err := chooseBoot(b, "pi2"); err == nil {

@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -27,6 +28,14 @@ var nativePackages = []string{
 	"udev", // systemd-hwdb compiles its database for a minute under emulation
 }
 
+// notNative stay the image's own, though the native packages have them.
+var notNative = []string{
+	// They answer with the architecture that they are of, or work on the running system.
+	"uname", "arch", "dpkg", "setarch", "ldconfig", "mount", "umount", "su", "udevadm",
+	// mkinitramfs copies them into the initramfs.
+	"blkid", "fsck",
+}
+
 // standInHook lays the native tree's programs over the root's before anything is
 // configured. $1 is the root, $2 the tree. Diversions keep dpkg from laying the foreign
 // ones back; they are written to its file, for running dpkg-divert a hundred times
@@ -34,11 +43,22 @@ var nativePackages = []string{
 const standInHook = `#!/bin/sh
 set -eu
 root=$1 native=$2
-# Libraries and the dynamic loader lie under paths of their own architecture.
+# The dynamic loader and the folders of Perl and systemd lie under paths of their own
+# architecture. Libraries go to /usr/lib itself, which the loader also searches: hooks of
+# mkinitramfs take every /usr/lib/*-linux-gnu/libkmod and its like.
+for path in "$native"/usr/lib/*-linux-gnu*/*; do
+    triplet=${path%/*} triplet=${triplet##*/}
+    [ ! -d "$path" ] && [ "${path##*/ld-linux}" = "$path" ] || [ -L "$path" ] || {
+        mkdir -p "$root/usr/lib/$triplet"
+        cp -a "$path" "$root/usr/lib/$triplet/"
+        continue
+    }
+    [ ! -e "$root/usr/lib/${path##*/}" ] || { echo "the root has /usr/lib/${path##*/} already" >&2; exit 1; }
+    cp -a "$path" "$root/usr/lib/"
+    echo "usr/lib/${path##*/}" >>"$native/added"
+done
 for lib in "$native"/usr/lib/*-linux-gnu*; do
-    [ ! -e "$root/usr/lib/${lib##*/}" ] || { echo "the root has ${lib##*/} already" >&2; exit 1; }
-    cp -a "$lib" "$root/usr/lib/"
-    echo "usr/lib/${lib##*/}" >>"$native/added"
+    [ ! -d "$root/usr/lib/${lib##*/}" ] || echo "usr/lib/${lib##*/}" >>"$native/added"
 done
 if [ -d "$native/usr/lib64" ] && [ ! -e "$root/lib64" ]; then
     mkdir -p "$root/usr/lib64"
@@ -53,7 +73,7 @@ while read -r program; do
         continue
     else
         case "${program##*/}" in
-        python3.13 | systemd-hwdb) ;; # yet to come
+        python3.13 | systemd-hwdb | zstd | cpio) ;; # yet to come
         *) continue ;; # not in the image
         esac
     fi
@@ -107,8 +127,7 @@ func (b rootBuild) nativeTree(ctx context.Context) error {
 			switch {
 			case !e.Type().IsRegular():
 				continue
-			// These answer with the architecture that they are of, or work on the running system.
-			case name == "uname" || name == "arch" || name == "dpkg" || name == "setarch" || name == "ldconfig" || name == "mount" || name == "umount" || name == "su":
+			case slices.Contains(notNative, name):
 				continue
 			}
 			if is, err := isELF(filepath.Join(tree, dir, name)); err != nil {

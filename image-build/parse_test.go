@@ -151,3 +151,16 @@ func FuzzParseSizes(f *testing.F) {
 	f.Add([]byte("Package: sudo\nStatus: install ok installed\nInstalled-Size: 6000\n\nPackage: x\n"))
 	f.Fuzz(func(t *testing.T, doc []byte) { parseSizes(doc) })
 }
+
+func TestPackageCount(t *testing.T) {
+	var out strings.Builder
+	c := &packageCount{out: &out, total: 2}
+	for _, part := range []string{"Unpack", "ing sudo (1) ...\nSelecting\nUnpacking zstd (1)", " ...\nSetting up sudo (1) ...\n"} {
+		if n, err := c.Write([]byte(part)); n != len(part) || err != nil {
+			t.Fatalf("%d, %v", n, err)
+		}
+	}
+	if c.unpacked != 2 || c.settled != 1 || !strings.Contains(out.String(), "1 of 2 packages unpacked") {
+		t.Errorf("%+v, said %q", c, out.String())
+	}
+}

@@ -30,17 +30,17 @@ func ProvePC(ctx context.Context, o ProofOptions) (err error) {
 		return err
 	}
 	defer p.cleanUp()
-	accel := "tcg,thread=multi"
+	accel := o.accel()
 	if o.KVM && usableKVM(ctx, lookPath("qemu-system-x86_64")) {
-		accel = "kvm"
+		accel = []string{"-accel", "kvm"}
 	}
-	fmt.Fprintf(o.Progress, "%s under -M pc, %s; serial line in %s\n", o.Image, accel, filepath.Join(p.o.Out, "pc.serial0.log"))
-	p.v, err = startVirtual(virtualOptions{program: lookPath("qemu-system-x86_64"), dir: p.o.Out, name: "pc", args: []string{
-		"-M", "pc", "-accel", accel, "-m", fmt.Sprint(p.ram), "-smp", fmt.Sprint(min(2, runtime.NumCPU())),
-		"-drive", "file=" + p.disk + ",format=raw,if=ide,cache=unsafe",
+	fmt.Fprintf(o.Progress, "%s under -M pc, %s; serial line in %s\n", o.Image, strings.Join(accel[1:], " "), filepath.Join(p.o.Out, "pc.serial0.log"))
+	p.v, err = startVirtual(virtualOptions{program: lookPath("qemu-system-x86_64"), dir: p.o.Out, name: "pc", args: append(accel,
+		"-M", "pc", "-m", fmt.Sprint(p.ram), "-smp", fmt.Sprint(min(2, runtime.NumCPU())),
+		"-drive", "file="+p.disk+",format=raw,if=ide,cache=unsafe",
 		"-nic", fmt.Sprintf("user,model=e1000,hostfwd=tcp:127.0.0.1:%d-:80,hostfwd=tcp:127.0.0.1:%d-:9101", p.pages, p.scrape),
 		"-watchdog-action", "none",
-	}})
+	)})
 	if err != nil {
 		return err
 	}

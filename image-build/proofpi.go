@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 )
@@ -28,7 +29,7 @@ type piMachine struct {
 }
 
 var piMachines = []piMachine{
-	{"arm64", "pi3", "qemu-system-aarch64", []string{"-M", "raspi3b", "-accel", "tcg,thread=multi"}, "ttyS0", 1, 1024, true},
+	{"arm64", "pi3", "qemu-system-aarch64", []string{"-M", "raspi3b"}, "ttyS0", 1, 1024, true},
 	{"armel", "pi1", "qemu-system-arm", []string{"-M", "raspi1ap"}, "ttyAMA0", 0, 512, true},
 }
 
@@ -141,7 +142,7 @@ func ProvePi(ctx context.Context, o ProofOptions) (err error) {
 		return fmt.Errorf("QEMU has no Raspberry Pi for an image of %s for a %s; a PC's image is booted by `sierpi-image vm`", mark.Arch, mark.Board)
 	}
 	if mark.Base != "debian" {
-		return fmt.Errorf("Raspberry Pi's own kernels do not start under QEMU's boards; only the Debian base is booted here, this image is of %s", mark.Base)
+		return fmt.Errorf("an image of %s cannot be booted here: Raspberry Pi's own kernels do not start on QEMU's boards; the Debian base is the one that is", mark.Base)
 	}
 	p, err := newProof(ctx, o, m.ram)
 	if err != nil {
@@ -159,7 +160,7 @@ func ProvePi(ctx context.Context, o ProofOptions) (err error) {
 	}
 	fmt.Fprintf(o.Progress, "%s as a %s: %s\n", o.Image, m.board, strings.Join(m.args[:2], " "))
 	fmt.Fprintf(o.Progress, "from its boot partition: %s\ncommand line: %s (and %s)\n", strings.Join(boot.loaded, ", "), boot.cmdline, qemuCmdline)
-	args := append([]string{}, m.args...)
+	args := append(slices.Clone(m.args), o.accel()...)
 	args = append(args, "-m", fmt.Sprint(m.ram), "-kernel", boot.kernel, "-dtb", boot.tree,
 		"-append", boot.cmdline+" "+qemuCmdline, "-drive", "if=sd,format=raw,cache=unsafe,file="+p.disk)
 	if boot.initrd != "" {

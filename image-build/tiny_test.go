@@ -92,7 +92,7 @@ func tinyTree(t *testing.T, r Recipe, lock Lock) string {
 var debianBootFiles = []string{
 	"bootcode.bin", "start.elf", "fixup.dat", "start_cd.elf", "fixup_cd.dat", "start4.elf", "fixup4.dat", "start4cd.elf", "fixup4cd.dat",
 	"bcm2837-rpi-3-b.dtb", "bcm2837-rpi-3-b-plus.dtb", "bcm2837-rpi-zero-2-w.dtb", "bcm2711-rpi-4-b.dtb", "bcm2711-rpi-400.dtb", "bcm2711-rpi-cm4-io.dtb",
-	"vmlinuz-6.12.57+deb13-arm64", "initrd.img-6.12.57+deb13-arm64", "overlays/.keep",
+	"vmlinuz-6.12.118+deb13-arm64", "initrd.img-6.12.118+deb13-arm64", "overlays/.keep",
 }
 
 func write(t testing.TB, path string, data []byte, mode os.FileMode) {

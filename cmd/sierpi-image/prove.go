@@ -61,6 +61,7 @@ func proofCommand(use, short, long, example string, prove func(context.Context, 
 	f.StringVar(&o.Out, "out", "", "empty this `DIR` and keep logs and pictures in it (default: build/"+use+"/IMAGE)")
 	f.Float64Var(&o.Patience, "patience", 1, "wait this many `TIMES` as long for each stage, on a slow or busy machine")
 	f.BoolVar(&o.KVM, "kvm", false, "let the PC's processor run it where /dev/kvm works; times are then of this machine")
+	f.BoolVar(&o.Steady, "steady", false, "let its clock follow its instructions: on a busy machine, and for times to compare")
 	return cmd
 }
 

@@ -47,6 +47,8 @@ func Units() []string {
 		"sierpi-firstboot.service",
 		"sierpi-metrics.socket",
 		"sierpi-serial.service",
+		"sierpi-zram-tidy.service",
+		"sierpi-zram-tidy.timer",
 		"sierpi-zram.service",
 		"sierpi.service",
 		"sierpi.socket",

@@ -176,7 +176,36 @@ func zramCommand() *cobra.Command {
 what it saves. Only devices that sierpi made are touched; the others are named with
 their owner.`,
 		Example: "  sudo sierpi zram apply\n  sierpi zram status --watch",
-	}, c.commands("zram", "zram swap")...)
+	}, append(c.commands("zram", "zram swap"), tidyCommand(manager))...)
+}
+
+func tidyCommand(manager func(places) zram.Manager) *cobra.Command {
+	var where places
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "tidy",
+		Short: "Compress again what is idle, and write back what does not compress",
+		Long: `Compress a second time what nobody touched since the last call and what did not
+compress, and move what still does not to the backing device. The kernel leaves the
+moment to its users; a timer does this every hour where the config asks for recompress
+or writeback and the kernel has them.`,
+		Example: "  sudo sierpi zram tidy",
+		Args:    noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			t, err := manager(where).Tidy(cmd.Context())
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				return json.NewEncoder(cmd.OutOrStdout()).Encode(t)
+			}
+			_, err = t.WriteTo(cmd.OutOrStdout())
+			return err
+		},
+	}
+	where.addRoot(cmd)
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return cmd
 }
 
 func serialCommand() *cobra.Command {

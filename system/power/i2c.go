@@ -9,7 +9,6 @@ import (
 	"sync"
 
 	"periph.io/x/conn/v3/i2c"
-	"periph.io/x/host/v3/sysfs"
 
 	"github.com/sierpi/sierpi/daemon/config"
 )
@@ -46,10 +45,9 @@ type i2cSource struct {
 func newI2C(sensors []config.PowerSensor) *i2cSource {
 	return &i2cSource{
 		sensors: sensors,
-		// Only this driver, not periph's host.Init: that would map the board's memory.
-		open:  func(n int) (i2c.Bus, error) { return sysfs.NewI2C(n) },
-		buses: map[int]i2c.Bus{},
-		known: map[int]bool{},
+		open:    func(n int) (i2c.Bus, error) { return openBus(n) },
+		buses:   map[int]i2c.Bus{},
+		known:   map[int]bool{},
 	}
 }
 

@@ -35,25 +35,35 @@ func (m Manager) Off(ctx context.Context) (Plan, error) {
 	return m.do(ctx, m.PlanOff)
 }
 
-// do plans and runs under a lock, so that two runs never see half of each other.
-func (m Manager) do(ctx context.Context, plan func() (Plan, error)) (Plan, error) {
+// do plans and runs.
+func (m Manager) do(ctx context.Context, plan func() (Plan, error)) (p Plan, err error) {
+	err = m.locked(ctx, func() error {
+		if p, err = plan(); err != nil {
+			return err
+		}
+		if err := m.run(ctx, p); err != nil {
+			return err
+		}
+		return m.mark()
+	})
+	return p, err
+}
+
+// locked works under a lock, so that two runs never see half of each other.
+func (m Manager) locked(ctx context.Context, work func() error) error {
 	if err := os.MkdirAll(m.RunDir, 0o755); err != nil {
-		return Plan{}, explain(fmt.Errorf("preparing the run folder: %w", err))
+		return explain(fmt.Errorf("preparing the run folder: %w", err))
 	}
 	lock, err := os.OpenFile(filepath.Join(m.RunDir, "zram.lock"), os.O_CREATE|os.O_RDWR|unix.O_CLOEXEC, 0o600)
 	if err != nil {
-		return Plan{}, explain(fmt.Errorf("preparing the run folder: %w", err))
+		return explain(fmt.Errorf("preparing the run folder: %w", err))
 	}
 	defer lock.Close()
 	err = whileBusy(ctx, func() error { return unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB) })
 	if err != nil {
-		return Plan{}, &system.Error{Code: system.ExitNotNow, Err: fmt.Errorf("another run of sierpi zram is at work: %w", err), Remedy: "try again when it has ended"}
+		return &system.Error{Code: system.ExitNotNow, Err: fmt.Errorf("another run of sierpi zram is at work: %w", err), Remedy: "try again when it has ended"}
 	}
-	p, err := plan()
-	if err != nil {
-		return p, err
-	}
-	return p, m.run(ctx, p)
+	return work()
 }
 
 // run does what a plan says.

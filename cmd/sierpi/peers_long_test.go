@@ -473,6 +473,7 @@ func (p *peer) expire(t *testing.T, o *origin) {
 		case <-time.After(3 * time.Minute):
 			t.Fatal("the daemon does not poll")
 		}
+		p.body(t, "gzip") // the others were asked a moment ago too
 	}
 	gate := make(chan struct{})
 	waits := make([]time.Duration, clientsAtOnce)

@@ -2,6 +2,7 @@ package feed
 
 import (
 	"bytes"
+	"io"
 	"mime"
 	"unicode/utf8"
 
@@ -9,6 +10,7 @@ import (
 	"golang.org/x/text/encoding"
 	"golang.org/x/text/encoding/unicode"
 	"golang.org/x/text/encoding/unicode/utf32"
+	"golang.org/x/text/transform"
 )
 
 // toUTF8 is a document in UTF-8 without a byte order mark. Publishers mislabel:
@@ -34,27 +36,27 @@ func toUTF8(b []byte, contentType string) []byte {
 		if enc == nil || name == "utf-8" || name == "replacement" || name == "utf-16le" || name == "utf-16be" {
 			continue
 		}
-		if out, err := enc.NewDecoder().Bytes(b); err == nil {
-			return out
-		}
+		return decode(enc, b)
 	}
 	if valid {
 		return b
 	}
 	// Mostly UTF-8 with a broken character here and there, or Windows' Latin?
 	if mostlyUTF8(b) {
-		return bytes.ToValidUTF8(b, []byte("\ufffd"))
+		return decode(unicode.UTF8, b)
 	}
 	enc, _ := charset.Lookup("windows-1252")
 	return decode(enc, b)
 }
 
+// decode is a document in UTF-8, what is no text in it replaced. What comes out is
+// as bounded as what goes in, though a byte may become three: the rest is cut off.
 func decode(enc encoding.Encoding, b []byte) []byte {
-	out, err := enc.NewDecoder().Bytes(b)
-	if err != nil {
-		return bytes.ToValidUTF8(b, []byte("\ufffd"))
-	}
-	return out
+	var out bytes.Buffer
+	out.Grow(min(len(b)+len(b)/4, maxBody) + bytes.MinRead)
+	// Decoders replace what they cannot read; they fail at nothing.
+	_, _ = out.ReadFrom(io.LimitReader(transform.NewReader(bytes.NewReader(b), enc.NewDecoder()), maxBody))
+	return out.Bytes()
 }
 
 // byteOrder recognises UTF-16 and UTF-32, by their mark or by how "<" looks in them.

@@ -2,12 +2,17 @@ package feed
 
 import (
 	"bytes"
+	"compress/gzip"
 	"encoding/binary"
 	"encoding/xml"
 	"fmt"
 	"io"
+	"maps"
+	"net"
 	"net/http"
+	"net/url"
 	"runtime"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"testing"
@@ -116,6 +121,75 @@ func TestHostile(t *testing.T) {
 		for _, it := range doc.Items {
 			checkItem(t, &it)
 		}
+	}
+}
+
+// TestHostilePublishers polls them all at once, each from a host of its own and
+// compressed, as the daemon would, and asks for every page and feed made of them.
+func TestHostilePublishers(t *testing.T) {
+	docs := hostile()
+	names := slices.Sorted(maps.Keys(docs))
+	// The publishers hold nothing but what is compressed, for it is counted too.
+	packed := map[string][]byte{}
+	for _, name := range names {
+		var b bytes.Buffer
+		z, _ := gzip.NewWriterLevel(&b, gzip.BestSpeed)
+		body := docs[name]()
+		_, _ = z.Write(body[:min(len(body), maxBody)])
+		_ = z.Close()
+		packed[name] = b.Bytes()
+	}
+	l, err := net.Listen("tcp", "0.0.0.0:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	up := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Encoding", "gzip")
+		_, _ = w.Write(packed[strings.TrimPrefix(r.URL.Path, "/")])
+	})}
+	go func() { _ = up.Serve(l) }()
+	defer up.Close()
+	_, port, _ := net.SplitHostPort(l.Addr().String())
+	var sources []Source
+	for i, name := range names {
+		u := url.URL{Scheme: "http", Host: fmt.Sprintf("127.0.0.%d:%s", 2+i, port), Path: "/" + name}
+		sources = append(sources, Source{Name: name, URL: u.String()})
+	}
+	var idle, after runtime.MemStats
+	debug.FreeOSMemory()
+	runtime.ReadMemStats(&idle)
+	s, pages, _ := start(t, Options{Sources: sources, AllowPrivate: []string{"127.0.0.0/8"}, Cache: openCache(t, t.TempDir()), Timeout: 5 * time.Minute})
+	deadline := time.Now().Add(10 * time.Minute) // under emulation
+	peak := int64(0)
+	for pending := true; pending; time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("not every publisher was polled")
+		}
+		pending = false
+		s.mu.Lock()
+		for _, src := range s.sources {
+			pending = pending || src.rec == nil
+		}
+		s.mu.Unlock()
+		runtime.ReadMemStats(&after)
+		// Sys never shrinks; what was given back to the system is not in use.
+		peak = max(peak, int64(after.Sys-after.HeapReleased)-int64(idle.Sys-idle.HeapReleased))
+	}
+	for _, path := range []string{"/feed", "/feed.json", "/feed.rss", "/feed.atom", "/feed.ics", "/feed?q=t"} {
+		resp, err := http.Get(pages.URL + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.Copy(io.Discard, resp.Body); err != nil || resp.StatusCode != http.StatusOK {
+			t.Errorf("%s: %s, %v", path, resp.Status, err)
+		}
+		_ = resp.Body.Close()
+	}
+	runtime.ReadMemStats(&after)
+	grown := int64(after.Sys-after.HeapReleased) - int64(idle.Sys-idle.HeapReleased)
+	t.Logf("%d hostile publishers: %d items kept; over idle at most %d MB, %d MB in the end", len(names), s.shown.Load().items, peak>>20, grown>>20)
+	if max(peak, grown) > 64<<20 {
+		t.Errorf("%d MB over idle", max(peak, grown)>>20)
 	}
 }
 

@@ -6,6 +6,7 @@ package feed
 // here: SIERPI_VECTORS names a folder with clones of them (`.ci/bench feed`).
 
 import (
+	"bytes"
 	"fmt"
 	"io/fs"
 	"math"
@@ -14,6 +15,7 @@ import (
 	"path"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -22,6 +24,7 @@ import (
 	"time"
 	"unicode"
 
+	"github.com/mmcdole/gofeed"
 	"github.com/moistari/rls"
 	"go.yaml.in/yaml/v3"
 )
@@ -676,4 +679,44 @@ func entryField(d *Document, n int, key []string) (string, bool) {
 		}
 	}
 	return "", false
+}
+
+// TestBesideGofeed reads one feed with both parsers, in turns.
+func TestBesideGofeed(t *testing.T) {
+	doc := typicalRSS()
+	measure := func(read func() error) (per time.Duration, allocations, bytes float64) {
+		const times = 40
+		var before, after runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&before)
+		start := processorTime()
+		for range times {
+			if err := read(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		per = (processorTime() - start) / times
+		runtime.ReadMemStats(&after)
+		return per, float64(after.Mallocs-before.Mallocs) / times, float64(after.TotalAlloc-before.TotalAlloc) / times
+	}
+	type figures struct {
+		per                time.Duration
+		allocations, bytes float64
+	}
+	us, them := figures{per: time.Hour}, figures{per: time.Hour}
+	for range 5 { // the least of some runs
+		if per, a, b := measure(func() error { _, err := Parse(doc, "", "https://forge.example/"); return err }); per < us.per {
+			us = figures{per, a, b}
+		}
+		if per, a, b := measure(func() error { _, err := gofeed.NewParser().Parse(bytes.NewReader(doc)); return err }); per < them.per {
+			them = figures{per, a, b}
+		}
+	}
+	fmt.Printf("| an RSS of %d KB | processor time | allocations | memory allocated |\n|---|---|---|---|\n", len(doc)/1000)
+	fmt.Printf("| sierpi | %.1f ms | %.0f | %.0f KB |\n", us.per.Seconds()*1e3, us.allocations, us.bytes/1e3)
+	fmt.Printf("| gofeed | %.1f ms | %.0f | %.0f KB |\n", them.per.Seconds()*1e3, them.allocations, them.bytes/1e3)
+	fmt.Printf("| ratio | %.2f | %.2f | %.2f |\n\n", float64(us.per)/float64(them.per), us.allocations/them.allocations, us.bytes/them.bytes)
+	if us.allocations > them.allocations/2 {
+		t.Error("the aim is at most half of gofeed's allocations")
+	}
 }

@@ -77,11 +77,12 @@ type Client struct {
 	private  *http.Transport // for listed hosts only
 	network  *http.Transport // refuses private addresses outside the listed networks
 	hosts    hostLimit
+	large    chan struct{} // the token to read a large body
 }
 
 // New returns a client.
 func New(o Options) *Client {
-	c := &Client{timeout: o.Timeout, maxBytes: o.MaxBytes, agent: o.UserAgent, allowed: map[string]bool{}}
+	c := &Client{timeout: o.Timeout, maxBytes: o.MaxBytes, agent: o.UserAgent, allowed: map[string]bool{}, large: make(chan struct{}, 1)}
 	if c.timeout == 0 {
 		c.timeout = 30 * time.Second
 	}
@@ -249,7 +250,20 @@ func (c *Client) get(ctx context.Context, u *url.URL, req Request) (*Response, e
 // body reads a body, decompressing it where the server did not say that it is
 // compressed, within the limit.
 func (c *Client) body(resp *http.Response) ([]byte, error) {
-	b, err := c.readAll(resp.Body)
+	ctx := resp.Request.Context()
+	leave := func() {}
+	defer func() { leave() }()
+	// Whatever many hosts send at once, only one body may take megabytes.
+	enlarge := func() error {
+		select {
+		case c.large <- struct{}{}:
+			leave = func() { <-c.large }
+			return nil
+		case <-ctx.Done():
+			return fmt.Errorf("%w: waiting to read a large body: %w", ErrBusy, ctx.Err())
+		}
+	}
+	b, err := c.readAll(resp.Body, &enlarge)
 	if err != nil {
 		return nil, err
 	}
@@ -258,20 +272,43 @@ func (c *Client) body(resp *http.Response) ([]byte, error) {
 		if err != nil {
 			return nil, fmt.Errorf("decompressing: %w", err)
 		}
-		return c.readAll(z)
+		return c.readAll(z, &enlarge)
 	}
 	return b, nil
 }
 
-func (c *Client) readAll(r io.Reader) ([]byte, error) {
-	b, err := io.ReadAll(io.LimitReader(r, c.maxBytes+1))
-	if int64(len(b)) > c.maxBytes {
-		return nil, fmt.Errorf("%w: more than %d bytes", ErrTooLarge, c.maxBytes)
+// largeBody is what a body may take without waiting for its turn, in bytes.
+const largeBody = 512 << 10
+
+// readAll reads within the limit. Its buffer doubles up to exactly the limit, where
+// io.ReadAll would leave several times the body behind as garbage.
+// It calls enlarge once before the body becomes large, and sets it to nil.
+func (c *Client) readAll(r io.Reader, enlarge *func() error) ([]byte, error) {
+	b := make([]byte, 0, min(c.maxBytes+1, 32<<10))
+	for {
+		if int64(len(b)) > c.maxBytes {
+			return nil, fmt.Errorf("%w: more than %d bytes", ErrTooLarge, c.maxBytes)
+		}
+		if len(b) == cap(b) {
+			if *enlarge != nil && 2*cap(b) > largeBody {
+				if err := (*enlarge)(); err != nil {
+					return nil, err
+				}
+				*enlarge = nil
+			}
+			grown := make([]byte, len(b), min(2*int64(cap(b)), c.maxBytes+1))
+			copy(grown, b)
+			b = grown
+		}
+		n, err := r.Read(b[len(b):cap(b)])
+		b = b[:len(b)+n]
+		switch {
+		case err == io.EOF && int64(len(b)) <= c.maxBytes:
+			return b, nil
+		case err != nil && err != io.EOF:
+			return nil, fmt.Errorf("reading the body: %w", err)
+		}
 	}
-	if err != nil {
-		return nil, fmt.Errorf("reading the body: %w", err)
-	}
-	return b, nil
 }
 
 func checkURL(u *url.URL) error {

@@ -103,7 +103,7 @@ func TestSamples(t *testing.T) {
 		if plan == nil {
 			continue
 		}
-		if off := worst(all(p), out, out.Bounds(), w, plan.Background.Color); off > 1 {
+		if off := worst(p.Pixels(), out, out.Bounds(), w, plan.Background.Color); off > 1 {
 			t.Errorf("%s: composed over %v it is off by %d", name, plan.Background.Color, off)
 		}
 		results = append(results, result)
@@ -161,7 +161,7 @@ func TestSamplesPixels(t *testing.T) {
 			continue
 		}
 		p := load(t, file)
-		got := all(p)
+		got := p.Pixels()
 		b := img.Bounds()
 		for y := range b.Dy() {
 			for x := range b.Dx() {
@@ -212,12 +212,12 @@ func TestBesideLibjpeg(t *testing.T) {
 		}
 		ref := load(t, out)
 		w, h := ref.Size()
-		want := &image.NRGBA{Pix: all(ref), Stride: 4 * w, Rect: image.Rect(0, 0, w, h)}
+		want := &image.NRGBA{Pix: ref.Pixels(), Stride: 4 * w, Rect: image.Rect(0, 0, w, h)}
 		file, err := os.ReadFile(name)
 		if err != nil {
 			t.Fatal(err)
 		}
-		most, mean := off(t, all(load(t, file)), want)
+		most, mean := off(t, load(t, file).Pixels(), want)
 		limit := 6
 		for _, rare := range []string{"440", "410", "411", "221212"} {
 			if strings.Contains(name, rare) {
@@ -264,7 +264,7 @@ func TestBesideLibwebp(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		most, mean := off(t, all(load(t, file)), decodedAny(t, png))
+		most, mean := off(t, load(t, file).Pixels(), decodedAny(t, png))
 		if name == "lossless" && most > 0 || most > 5 || mean > 1 {
 			t.Errorf("%s: off by at most %d, by %.2f in the mean", name, most, mean)
 		}
@@ -282,7 +282,7 @@ func TestBesideLibwebp(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, want := all(p), all(load(t, still))
+	got, want := p.Pixels(), load(t, still).Pixels()
 	for y := range 67 {
 		for x := range 94 {
 			in := image.Pt(x, y).In(image.Rect(4, 6, 94, 67))
@@ -363,7 +363,7 @@ func TestOrientation(t *testing.T) {
 				t.Errorf("%s, orientation %d: %d by %d", name, o, w, h)
 				continue
 			}
-			pix := all(p)
+			pix := p.Pixels()
 			for _, at := range []image.Point{{4, 4}, {44, 4}, {4, 28}, {44, 28}} {
 				got, want := pix[4*(48*at.Y+at.X):][:3], seen(at.X, at.Y)
 				if abs(int(got[0])-int(want.R)) > 8 || abs(int(got[1])-int(want.G)) > 8 || abs(int(got[2])-int(want.B)) > 8 {
@@ -437,7 +437,7 @@ func TestGIFFrame(t *testing.T) {
 	if w, h := p.Size(); w != 20 || h != 10 {
 		t.Fatalf("%d by %d", w, h)
 	}
-	pix := all(p)
+	pix := p.Pixels()
 	for y := range 10 {
 		for x := range 20 {
 			want := [4]byte{}

@@ -74,7 +74,8 @@ func cutoutPeers(self string) []cutoutPeer {
 				{"vips", "extract_band", f("d"), f("r"), "0"}, {"vips", "extract_band", f("d"), f("g"), "1"}, {"vips", "extract_band", f("d"), f("b"), "2"},
 				{"vips", "bandrank", f("r") + " " + f("g") + " " + f("b"), f("a"), "--index", "2"},
 				{"vips", "divide", f("d"), f("a"), f("q")},
-				{"vips", "linear", f("q"), f("f"), "-255", "255.5", "--uchar"},
+				{"vips", "linear", f("q"), f("s"), "255", "0.5", "--uchar"},
+				{"vips", "invert", f("s"), f("f")},
 				{"vips", "bandjoin", f("f") + " " + f("a"), f("o")},
 				{"vips", "copy", f("o"), out},
 			}
@@ -104,7 +105,7 @@ func TestCutout(t *testing.T) {
 		}
 	}
 	photo, logo := filepath.Join(dir, "photo.jpg"), filepath.Join(dir, "logo.png")
-	if err := makePhoto("/usr/share/backgrounds/firstgeneration.jpg", photo); err != nil {
+	if err := makePhoto("/usr/share/backgrounds/rhythm.jpg", photo); err != nil {
 		t.Fatalf("%v: %s", err, need)
 	}
 	if err := makeLogo(logo); err != nil {

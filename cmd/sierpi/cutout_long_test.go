@@ -124,8 +124,8 @@ func TestCutout(t *testing.T) {
 			t.Fatalf("%v: %s", err, need)
 		}
 		fmt.Printf("%s (%.1f MB):\n\n", strings.ToUpper(in.what[:1])+in.what[1:], float64(fileSize(in.path))/1e6)
-		fmt.Println("| | unmixes | seconds | CPU seconds | x sierpi | peak MB | result MB | worst error |")
-		fmt.Println("|---|---|---|---|---|---|---|---|")
+		fmt.Println("| | unmixes | seconds | CPU seconds | x sierpi | x by CPU | peak MB | result MB | worst error |")
+		fmt.Println("|---|---|---|---|---|---|---|---|---|")
 		times := make([][]float64, len(peers))
 		cpus := make([][]float64, len(peers))
 		peaks := make([]int64, len(peers))
@@ -157,7 +157,7 @@ func TestCutout(t *testing.T) {
 			if !p.unmix {
 				unmixes = "no"
 			}
-			fmt.Printf("| %s | %s | %.2f | %.2f | %.1f | %.0f | %.2f | %.0f |\n", p.name, unmixes, median(times[i]), median(cpus[i]), median(times[i])/median(times[0]), float64(peaks[i])/1e6, float64(fileSize(out(i)))/1e6, worst)
+			fmt.Printf("| %s | %s | %.2f | %.2f | %.1f | %.1f | %.0f | %.2f | %.0f |\n", p.name, unmixes, median(times[i]), median(cpus[i]), median(times[i])/median(times[0]), median(cpus[i])/median(cpus[0]), float64(peaks[i])/1e6, float64(fileSize(out(i)))/1e6, worst)
 		}
 		fmt.Println()
 	}

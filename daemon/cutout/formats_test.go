@@ -10,6 +10,7 @@ import (
 	"image/gif"
 	"image/jpeg"
 	"image/png"
+	"io"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -497,6 +498,74 @@ func TestScans(t *testing.T) {
 	if _, err := Probe(bytes.NewReader(many)); err == nil || !strings.Contains(err.Error(), "passes") {
 		t.Errorf("%v", err)
 	}
+}
+
+// claimed is a JPEG of that size, with the data that the size needs at the least and no
+// picture in it.
+func claimed(sof byte, w, h int, sampling ...byte) []byte {
+	b := []byte{0xff, 0xd8, 0xff, sof, 0, byte(8 + 3*len(sampling)), 8, byte(h >> 8), byte(h), byte(w >> 8), byte(w), byte(len(sampling))}
+	for i, s := range sampling {
+		b = append(b, byte(i+1), s, 0)
+	}
+	b = append(b, 0xff, 0xda, 0, byte(6+2*len(sampling)), byte(len(sampling)))
+	for i := range sampling {
+		b = append(b, byte(i+1), 0)
+	}
+	b = append(b, 0, 63, 0)
+	b = append(b, make([]byte, w*h/64/8+w+h)...)
+	return append(b, 0xff, 0xd9)
+}
+
+// TestTwelveMegapixels: a usual JPEG of 12 megapixels is cut within 96 MB, all that is ever
+// allocated together; what a progressive one needs is counted.
+func TestTwelveMegapixels(t *testing.T) {
+	for _, c := range []struct {
+		sof      byte
+		sampling []byte
+		from, to int64 // MB
+	}{
+		{0xc0, []byte{0x22, 0x11, 0x11}, 30, 40}, {0xc0, []byte{0x11, 0x11, 0x11}, 48, 60}, {0xc0, []byte{0x11}, 24, 32},
+		{0xc2, []byte{0x22, 0x11, 0x11}, 100, 115}, {0xc2, []byte{0x11, 0x11, 0x11}, 190, 205}, {0xc0, []byte{0x11, 0x11, 0x11, 0x11}, 105, 120},
+	} {
+		info, err := Probe(bytes.NewReader(claimed(c.sof, 4000, 3000, c.sampling...)))
+		if err != nil || info.Memory < c.from*1e6 || info.Memory > c.to*1e6 {
+			t.Errorf("%x %x: %+v, %v", c.sof, c.sampling, info, err)
+		}
+	}
+	img := image.NewYCbCr(image.Rect(0, 0, 4000, 3000), image.YCbCrSubsampleRatio420)
+	for i := range img.Y {
+		img.Y[i] = uint8(255 - i%4000/1000*60)
+	}
+	for i := range img.Cb {
+		img.Cb[i], img.Cr[i] = 128, 128
+	}
+	var b bytes.Buffer
+	if err := jpeg.Encode(&b, img, nil); err != nil {
+		t.Fatal(err)
+	}
+	img = nil
+	r := bytes.NewReader(b.Bytes())
+	took := allocated(func() {
+		info, err := Probe(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, err := Decode(r, info)
+		if err != nil {
+			t.Fatal(err)
+		}
+		plan, err := p.Plan(t.Context(), Options{Tolerance: 6, Border: true, Trim: true, Feather: 2})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := plan.WritePNG(t.Context(), io.Discard); err != nil {
+			t.Fatal(err)
+		}
+	})
+	if took > 96e6 {
+		t.Errorf("%d bytes were allocated", took)
+	}
+	t.Logf("%d bytes were allocated", took)
 }
 
 // TestColorSpace: what the numbers mean is kept, everything else dropped.

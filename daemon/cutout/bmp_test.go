@@ -225,7 +225,7 @@ func TestBMP(t *testing.T) {
 			if k.bits == 16 {
 				step = 9
 			}
-			pix := all(p)
+			pix := p.Pixels()
 			for i := 0; i < len(pix); i += 4 {
 				x, y := i/4%w, i/4/w
 				_, c := bmpPixel(k, x, y)

@@ -55,14 +55,6 @@ func decoded(t testing.TB, file []byte) *image.NRGBA {
 	return n
 }
 
-// all are the picture's pixels.
-func all(p *Picture) []byte {
-	w, h := p.Size()
-	b := make([]byte, 4*w*h)
-	p.pixels.read(b, 0, 0, w, h)
-	return b
-}
-
 func encoded(t testing.TB, img image.Image) []byte {
 	t.Helper()
 	var b bytes.Buffer
@@ -221,7 +213,7 @@ func TestRecomposition(t *testing.T) {
 		if got := out.Bounds().Size(); got != plan.Bounds.Size() || !o.Trim && got != image.Pt(w, h) {
 			t.Fatalf("%+v of %dx%d: the result is %v", o, w, h, got)
 		}
-		if off := worst(all(p), out, plan.Bounds, w, bg); off > max(1, o.Tolerance) {
+		if off := worst(p.Pixels(), out, plan.Bounds, w, bg); off > max(1, o.Tolerance) {
 			t.Fatalf("round %d, %dx%d, background %v, %+v: off by %d", round, w, h, bg, o, off)
 		}
 		if o.Trim {
@@ -434,7 +426,7 @@ func TestSizes(t *testing.T) {
 			_, file, out := cut(t, p, Options{Color: &white, Tolerance: 0})
 			files = append(files, file)
 			w, _ := p.Size()
-			if off := worst(all(p), out, out.Bounds(), w, white); off > 0 {
+			if off := worst(p.Pixels(), out, out.Bounds(), w, white); off > 0 {
 				t.Errorf("%T of %v: off by %d", img, img.Bounds(), off)
 			}
 		}

@@ -26,6 +26,15 @@ type Picture struct {
 // Size is the picture's size in pixels, after reducing.
 func (p *Picture) Size() (w, h int) { return p.pixels.size() }
 
+// Pixels are all the picture's pixels, four bytes each, row by row: red, green, blue
+// and alpha, not premultiplied.
+func (p *Picture) Pixels() []byte {
+	w, h := p.Size()
+	b := make([]byte, 4*w*h)
+	p.pixels.read(b, 0, 0, w, h)
+	return b
+}
+
 // Decode decodes what Probe looked at. It takes up to Info.Memory. Errors about the
 // file are a *Refusal.
 func Decode(r io.ReadSeeker, info *Info) (*Picture, error) {

@@ -10,6 +10,7 @@ import (
 	"image/gif"
 	"image/jpeg"
 	"image/png"
+	"io"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -103,7 +104,7 @@ func TestSamples(t *testing.T) {
 		if plan == nil {
 			continue
 		}
-		if off := worst(all(p), out, out.Bounds(), w, plan.Background.Color); off > 1 {
+		if off := worst(p.Pixels(), out, out.Bounds(), w, plan.Background.Color); off > 1 {
 			t.Errorf("%s: composed over %v it is off by %d", name, plan.Background.Color, off)
 		}
 		results = append(results, result)
@@ -161,7 +162,7 @@ func TestSamplesPixels(t *testing.T) {
 			continue
 		}
 		p := load(t, file)
-		got := all(p)
+		got := p.Pixels()
 		b := img.Bounds()
 		for y := range b.Dy() {
 			for x := range b.Dx() {
@@ -212,12 +213,12 @@ func TestBesideLibjpeg(t *testing.T) {
 		}
 		ref := load(t, out)
 		w, h := ref.Size()
-		want := &image.NRGBA{Pix: all(ref), Stride: 4 * w, Rect: image.Rect(0, 0, w, h)}
+		want := &image.NRGBA{Pix: ref.Pixels(), Stride: 4 * w, Rect: image.Rect(0, 0, w, h)}
 		file, err := os.ReadFile(name)
 		if err != nil {
 			t.Fatal(err)
 		}
-		most, mean := off(t, all(load(t, file)), want)
+		most, mean := off(t, load(t, file).Pixels(), want)
 		limit := 6
 		for _, rare := range []string{"440", "410", "411", "221212"} {
 			if strings.Contains(name, rare) {
@@ -264,7 +265,7 @@ func TestBesideLibwebp(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		most, mean := off(t, all(load(t, file)), decodedAny(t, png))
+		most, mean := off(t, load(t, file).Pixels(), decodedAny(t, png))
 		if name == "lossless" && most > 0 || most > 5 || mean > 1 {
 			t.Errorf("%s: off by at most %d, by %.2f in the mean", name, most, mean)
 		}
@@ -282,7 +283,7 @@ func TestBesideLibwebp(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, want := all(p), all(load(t, still))
+	got, want := p.Pixels(), load(t, still).Pixels()
 	for y := range 67 {
 		for x := range 94 {
 			in := image.Pt(x, y).In(image.Rect(4, 6, 94, 67))
@@ -363,7 +364,7 @@ func TestOrientation(t *testing.T) {
 				t.Errorf("%s, orientation %d: %d by %d", name, o, w, h)
 				continue
 			}
-			pix := all(p)
+			pix := p.Pixels()
 			for _, at := range []image.Point{{4, 4}, {44, 4}, {4, 28}, {44, 28}} {
 				got, want := pix[4*(48*at.Y+at.X):][:3], seen(at.X, at.Y)
 				if abs(int(got[0])-int(want.R)) > 8 || abs(int(got[1])-int(want.G)) > 8 || abs(int(got[2])-int(want.B)) > 8 {
@@ -437,7 +438,7 @@ func TestGIFFrame(t *testing.T) {
 	if w, h := p.Size(); w != 20 || h != 10 {
 		t.Fatalf("%d by %d", w, h)
 	}
-	pix := all(p)
+	pix := p.Pixels()
 	for y := range 10 {
 		for x := range 20 {
 			want := [4]byte{}
@@ -497,6 +498,74 @@ func TestScans(t *testing.T) {
 	if _, err := Probe(bytes.NewReader(many)); err == nil || !strings.Contains(err.Error(), "passes") {
 		t.Errorf("%v", err)
 	}
+}
+
+// claimed is a JPEG of that size, with the data that the size needs at the least and no
+// picture in it.
+func claimed(sof byte, w, h int, sampling ...byte) []byte {
+	b := []byte{0xff, 0xd8, 0xff, sof, 0, byte(8 + 3*len(sampling)), 8, byte(h >> 8), byte(h), byte(w >> 8), byte(w), byte(len(sampling))}
+	for i, s := range sampling {
+		b = append(b, byte(i+1), s, 0)
+	}
+	b = append(b, 0xff, 0xda, 0, byte(6+2*len(sampling)), byte(len(sampling)))
+	for i := range sampling {
+		b = append(b, byte(i+1), 0)
+	}
+	b = append(b, 0, 63, 0)
+	b = append(b, make([]byte, w*h/64/8+w+h)...)
+	return append(b, 0xff, 0xd9)
+}
+
+// TestTwelveMegapixels: a usual JPEG of 12 megapixels is cut within 96 MB, all that is ever
+// allocated together; what a progressive one needs is counted.
+func TestTwelveMegapixels(t *testing.T) {
+	for _, c := range []struct {
+		sof      byte
+		sampling []byte
+		from, to int64 // MB
+	}{
+		{0xc0, []byte{0x22, 0x11, 0x11}, 30, 40}, {0xc0, []byte{0x11, 0x11, 0x11}, 48, 60}, {0xc0, []byte{0x11}, 24, 32},
+		{0xc2, []byte{0x22, 0x11, 0x11}, 100, 115}, {0xc2, []byte{0x11, 0x11, 0x11}, 190, 205}, {0xc0, []byte{0x11, 0x11, 0x11, 0x11}, 105, 120},
+	} {
+		info, err := Probe(bytes.NewReader(claimed(c.sof, 4000, 3000, c.sampling...)))
+		if err != nil || info.Memory < c.from*1e6 || info.Memory > c.to*1e6 {
+			t.Errorf("%x %x: %+v, %v", c.sof, c.sampling, info, err)
+		}
+	}
+	img := image.NewYCbCr(image.Rect(0, 0, 4000, 3000), image.YCbCrSubsampleRatio420)
+	for i := range img.Y {
+		img.Y[i] = uint8(255 - i%4000/1000*60)
+	}
+	for i := range img.Cb {
+		img.Cb[i], img.Cr[i] = 128, 128
+	}
+	var b bytes.Buffer
+	if err := jpeg.Encode(&b, img, nil); err != nil {
+		t.Fatal(err)
+	}
+	img = nil
+	r := bytes.NewReader(b.Bytes())
+	took := allocated(func() {
+		info, err := Probe(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, err := Decode(r, info)
+		if err != nil {
+			t.Fatal(err)
+		}
+		plan, err := p.Plan(t.Context(), Options{Tolerance: 6, Border: true, Trim: true, Feather: 2})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := plan.WritePNG(t.Context(), io.Discard); err != nil {
+			t.Fatal(err)
+		}
+	})
+	if took > 96e6 {
+		t.Errorf("%d bytes were allocated", took)
+	}
+	t.Logf("%d bytes were allocated", took)
 }
 
 // TestColorSpace: what the numbers mean is kept, everything else dropped.

@@ -59,7 +59,7 @@ func TestWallpapers(t *testing.T) {
 		} {
 			plan, file, out := cut(t, p, o)
 			w, _ := plan.src.size()
-			in := all(&Picture{pixels: plan.src})
+			in := (&Picture{pixels: plan.src}).Pixels()
 			if off := worst(in, out, plan.Bounds, w, plan.Background.Color); off > max(1, plan.Tolerance) {
 				t.Errorf("%s, %+v, background %v, tolerance %d: off by %d", name, o, plan.Background.Color, plan.Tolerance, off)
 			}

@@ -153,6 +153,7 @@ func TestPostErrors(t *testing.T) {
 		{"", "image/png", string(encoded(t, ring())[:300]), 422, "ends before"},
 		{"", "image/png", big, 422, "cannot hold"},
 		{"", "image/png", "", 422, "empty"},
+		{"", "image/jpeg", string(claimed(0xc2, 4000, 3000, 0x11, 0x11, 0x11)), 422, "needs 196 MB of memory"},
 		{"?color=pink", "image/png", string(encoded(t, ring())), 422, "pink"},
 		{"?tolerance=-3", "image/png", string(encoded(t, ring())), 422, "tolerance"},
 		{"?tolerance=300", "image/png", string(encoded(t, ring())), 422, "255"},

@@ -161,7 +161,7 @@ func TestPlayShots(t *testing.T) {
 				if name == "snake" {
 					on, off := true, false
 					house.boards.LookAtGame(false, &on)
-					await(t, ctx, "sierpi.state.score >= 6")
+					await(t, ctx, "sierpi.state.score >= 3")
 					if scheme == "light" {
 						house.boards.LookAtGame(false, &off)
 						await(t, ctx, "sierpi.state.over")
@@ -186,6 +186,18 @@ func TestPlayShots(t *testing.T) {
 				if os.Getenv("SIERPI_SHOTS_FIRST") == name {
 					break
 				}
+			}
+		}
+		if size.name == "phone" {
+			phone(t, ctx)
+			open(t, ctx, house.base+"/snake?remote#wall")
+			await(t, ctx, "globalThis.sierpi?.state?.where === 'wall'")
+			shot, err := chromedp.Run(ctx, chromedp.CaptureScreenshot())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(filepath.Join(dir, "snake-remote.png"), shot, 0o644); err != nil {
+				t.Fatal(err)
 			}
 		}
 	}

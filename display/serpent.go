@@ -177,11 +177,13 @@ func (sp *serpent) paint() {
 	}
 	// Legs between neighbouring squares, from the tail to the head, which lies on top.
 	heat := func(i int) uint8 { return uint8(62 + (maxHeat-62)*(n-i)/n) }
-	tail := sp.body[n-1]
-	sp.leg(tail, sp.left, 0, sp.side-t, heat(n-1))
 	for i := n - 2; i >= 1; i-- {
 		sp.leg(sp.body[i+1], sp.body[i], 0, sp.side, heat(i))
 	}
+	// The tail's square has the tail's heat to the last, or the glow that it leaves
+	// would have a seam at every square.
+	tail := sp.body[n-1]
+	sp.leg(tail, sp.left, 0, sp.side-t, heat(n-1))
 	if n > 1 {
 		sp.leg(sp.body[1], sp.body[0], 0, t, heat(0))
 		sp.eyes(sp.body[1], sp.body[0], t)

@@ -1,7 +1,6 @@
 package sierpinski
 
 import (
-	"fmt"
 	"image/color"
 	"math"
 	"math/bits"
@@ -75,7 +74,7 @@ func (c *Carpet) Bits() int { return 8 }
 
 // Caption says what is shown.
 func (c *Carpet) Caption() string {
-	return fmt.Sprintf("Sierpinski carpet, zoom ×9^%s%d", c.sign(), c.depth)
+	return "Sierpinski’s carpet, an endless zoom" + c.times(9)
 }
 
 // Palette returns the colours of this moment.
@@ -87,7 +86,7 @@ func (c *Carpet) Draw(dst []uint8, stride int) {
 	// sides of the picture keep it inside.
 	side := float64(2*max(c.width, c.height)) * 1.01 * exp(float64(c.phase()*2*math.Log(3)))
 	c.table.fill(holeTones{
-		fast: c.speed > 100, cells: side / carpetUnit, near: 0.4, whole: 6, reach: float64(c.height*c.level) / 10, groups: carpetGroups, lit: true,
+		fast: coarse(c.width, c.height, c.speed), cells: side / carpetUnit, near: 0.4, whole: 6, reach: float64(c.height*c.level) / 10, groups: carpetGroups, lit: true,
 		radius: func(n int) float64 {
 			r := side / 6
 			for range n {

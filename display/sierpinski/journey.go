@@ -1,6 +1,11 @@
 package sierpinski
 
-import "math"
+import (
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+)
 
 // journey is an endless zoom's place between two equal pictures.
 type journey struct {
@@ -42,12 +47,20 @@ func (j *journey) phase() float64 {
 // Seek goes to a depth: the figure has repeated that often.
 func (j *journey) Seek(depth uint64) { j.depth, j.pos, j.hold = depth, 0, 0 }
 
-// sign is that of the magnification's exponent.
-func (j *journey) sign() string {
-	if j.out {
-		return "-"
+// times is how much larger the figure has become, as a power of the factor by which it
+// repeats: " · ×8¹²", or nothing before the first repetition.
+func (j *journey) times(factor int) string {
+	if j.depth == 0 {
+		return ""
 	}
-	return ""
+	sign := ""
+	if j.out {
+		sign = "⁻"
+	}
+	raised := strings.Map(func(r rune) rune {
+		return [10]rune{'⁰', '¹', '²', '³', '⁴', '⁵', '⁶', '⁷', '⁸', '⁹'}[r-'0']
+	}, strconv.FormatUint(j.depth, 10))
+	return fmt.Sprintf(" · ×%d%s%s", factor, sign, raised)
 }
 
 // exp is e^v for v in 0 to 3, the same to the last bit on every architecture:
@@ -81,11 +94,15 @@ type holeTones struct {
 
 // Holes of one level share a tint; the tints must come round with the picture.
 // The tones are the price of the stream: every edge between two moves. A faster
-// journey gets fewer, which its motion hides.
+// journey gets fewer, which its motion hides, and so does a large picture, whose
+// edges are longer: with all tones it would take half as much again as 4 MB/s.
 const (
 	zoomTones     = 40
-	zoomTonesFast = 20
+	zoomTonesFast = 17
 )
+
+// coarse reports whether a journey gets fewer tones.
+func coarse(width, height, speed int) bool { return speed > 100 || width*height > 1<<20 }
 
 func (t *depthTones) fill(h holeTones) {
 	var far [256]float64

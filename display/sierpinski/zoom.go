@@ -1,7 +1,6 @@
 package sierpinski
 
 import (
-	"fmt"
 	"image/color"
 	"math"
 	"math/bits"
@@ -64,7 +63,7 @@ func (z *Zoom) Bits() int { return 8 }
 
 // Caption says what is shown.
 func (z *Zoom) Caption() string {
-	return fmt.Sprintf("Sierpinski triangle, zoom ×8^%s%d", z.sign(), z.depth)
+	return "Sierpinski’s triangle, an endless zoom" + z.times(8)
 }
 
 // Palette returns the colours of this moment.
@@ -84,7 +83,7 @@ func (z *Zoom) altitude() float64 {
 func (z *Zoom) Draw(dst []uint8, stride int) {
 	alt := z.altitude()
 	z.table.fill(holeTones{
-		fast: z.speed > 100, cells: alt / unit, near: 0.5, whole: 3, reach: float64(z.height*z.level) / 10, groups: zoomGroups,
+		fast: coarse(z.width, z.height, z.speed), cells: alt / unit, near: 0.5, whole: 3, reach: float64(z.height*z.level) / 10, groups: zoomGroups,
 		radius: func(n int) float64 { return alt / float64(uint64(6)<<n) },
 	})
 	// Along a row z stands still, x grows and y shrinks by the same.

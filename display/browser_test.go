@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -234,8 +235,35 @@ func exampleCards(context.Context) display.Cards {
 			{Title: "Gliders seen over the harbour", Source: "Town Crier"},
 			{Title: "Kernel 7.2 brings quieter swap for little boards with half a gigabyte", Source: "Releases"},
 		},
-		Machine: &display.Machine{Watts: &watts, Estimated: true, Celsius: &celsius, MemoryUsed: &used, MemoryTotal: &total},
+		Chat: []display.ChatLine{
+			{Author: "Ada", Text: "Has anybody seen where the glider went?"},
+			{Author: "Ole", Text: "Over the top edge, and back in from below. It ran into the block a minute ago."},
+			{Author: "Ada", Text: "Poor glider."},
+		},
+		Machine: &display.Machine{Watts: &watts, Estimated: true, Celsius: &celsius, MemoryUsed: &used, MemoryTotal: &total, Address: "192.168.178.104"},
 	}
+}
+
+// wordyCards is as much as the services may ever say.
+func wordyCards(context.Context) display.Cards {
+	c := exampleCards(context.Background())
+	c.Quote = &display.Quote{Text: strings.Repeat("It has long been an axiom of mine that the little things are infinitely the most important. ", 5), Author: "Sir Arthur Conan Doyle, The Adventures of Sherlock Holmes, A Case of Identity"}
+	long := display.Headline{Title: strings.Repeat("A small computer learns to draw with light ", 4), Source: "The Society for Small Computers"}
+	c.Headlines = []display.Headline{long, long, long, long, long}
+	said := display.ChatLine{Author: "Maximiliane Wolkenstein", Text: strings.Repeat("Gliders! ", 60) + strings.Repeat("x", 300)}
+	c.Chat = []display.ChatLine{said, said, said}
+	watts := 112.4
+	c.Machine.Watts, c.Machine.Address = &watts, "[2001:db8:1234:5678:9abc:def0:1234:5678]:8080"
+	return c
+}
+
+// exampleInvitation is a code of the size that the daemon's are.
+func exampleInvitation() *display.Invitation {
+	inv := &display.Invitation{URL: "http://192.168.178.104/J/0123456789ABCDEF", Side: 29, Modules: make([]byte, (29*29+7)/8)}
+	for i := range inv.Modules {
+		inv.Modules[i] = byte(i*i*37 + i*11)
+	}
+	return inv
 }
 
 // TestShots writes pictures of the page to a folder, for people to look at.
@@ -253,10 +281,13 @@ func TestShots(t *testing.T) {
 	sizes := []struct {
 		name string
 		w, h int
-	}{{"1080", 1920, 1080}, {"720", 1280, 720}, {"480", 800, 480}, {"upright", 1080, 1920}}
+	}{{"1080", 1920, 1080}, {"4x3", 1024, 768}, {"480", 800, 480}, {"upright", 1080, 1920}}
 	for scene, after := range at {
 		t.Run(scene, func(t *testing.T) {
-			s := newStage(t, display.Options{Scenes: []string{scene}, Cards: exampleCards})
+			s := newStage(t, display.Options{Scenes: []string{scene}, Cards: exampleCards, Kiosk: asKiosk})
+			if err := s.Invite(exampleInvitation()); err != nil {
+				t.Fatal(err)
+			}
 			base := serve(t, s)
 			for _, size := range sizes {
 				ctx := newBrowser(t, size.w, size.h)
@@ -264,6 +295,12 @@ func TestShots(t *testing.T) {
 					t.Fatal(err)
 				}
 				if _, err := chromedp.Run(ctx, chromedp.Poll[bool]("globalThis.sierpi?.screen.painted > "+after)); err != nil {
+					t.Fatal(err)
+				}
+				for range map[string]int{"life": 0, "line": 1, "zoom": 2}[scene] {
+					eval[any](t, ctx, "sierpi.cardTable.turn()")
+				}
+				if err := chromedp.Do(ctx, chromedp.Sleep(1800*time.Millisecond)); err != nil { // the story fades in
 					t.Fatal(err)
 				}
 				shot, err := chromedp.Run(ctx, chromedp.CaptureScreenshot())

@@ -106,7 +106,8 @@ func (d *director) setProgramme(i int) {
 	p := d.programmes[d.showing]
 	d.names, d.dwell = p.names, p.dwell
 	if at := slices.Index(d.names, on); at >= 0 {
-		d.at = at
+		// It may have stood for hours: its time begins anew, so that it fades.
+		d.at, d.frame = at, min(d.frame, max(d.fade, d.dwell/2))
 		return
 	}
 	d.at = len(d.names) - 1 // so that the first is next

@@ -3,9 +3,13 @@ package display_test
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/chromedp/cdproto/emulation"
@@ -203,19 +207,50 @@ func TestPause(t *testing.T) {
 	compareCanvas(t, ctx, "0")
 }
 
-// TestCardsLeaveTheMiddle holds the cards, at every size of screen, within the screen, off one another, out of
-// the middle, and large enough.
+// TestCardsLeaveTheMiddle holds the cards, every story of them, few words and many, at every shape
+// of screen, within the screen, off one another, out of the middle, and large enough.
 func TestCardsLeaveTheMiddle(t *testing.T) {
-	s := newStage(t, display.Options{Scenes: []string{"life"}, Cards: exampleCards})
+	for name, cards := range map[string]func(context.Context) display.Cards{"example": exampleCards, "wordy": wordyCards} {
+		t.Run(name, func(t *testing.T) { cardsLeaveTheMiddle(t, cards) })
+	}
+}
+
+func cardsLeaveTheMiddle(t *testing.T, cards func(context.Context) display.Cards) {
+	s := newStage(t, display.Options{Scenes: []string{"life"}, Cards: cards, Kiosk: asKiosk})
+	if err := s.Invite(exampleInvitation()); err != nil {
+		t.Fatal(err)
+	}
 	base := serve(t, s)
 	ctx := newBrowser(t, 1920, 1080)
-	for _, size := range [][2]int64{{1920, 1080}, {1280, 720}, {800, 480}, {1080, 1920}, {480, 800}} {
+	for _, size := range [][2]int64{{1920, 1080}, {1280, 720}, {1024, 768}, {800, 600}, {800, 480}, {1080, 1920}, {480, 800}, {600, 1024}} {
 		if err := chromedp.Do(ctx, chromedp.EmulateViewport(size[0], size[1])); err != nil {
 			t.Fatal(err)
 		}
 		open(t, ctx, base+"/kiosk")
-		await(t, ctx, "globalThis.sierpi?.screen.painted > 0 && document.querySelectorAll('.card:not([hidden])').length >= 4")
-		wrong := eval[[]string](t, ctx, `(() => {
+		await(t, ctx, "globalThis.sierpi?.screen.painted > 0 && document.querySelectorAll('.card:not([hidden])').length >= 5 && document.querySelector('.invitation canvas') !== null")
+		// The longest caption there may be, and visitors at work.
+		eval[any](t, ctx, `(sierpi.cardTable.setCaption = sierpi.cardTable.setCaption.bind(sierpi.cardTable), sierpi.cardTable.setGuests(["Emerald Pentadecathlon", "Saffron Weekender"]),
+			sierpi.cardTable.about.textContent = "Ten-cell infinite growth, 1997 with gliders let in with what visitors drew, generation 1234567", sierpi.screen.pause(true))`)
+		for story := range 4 {
+			cardsAreWell(t, ctx, size, story)
+			eval[any](t, ctx, "sierpi.cardTable.turn()")
+		}
+	}
+}
+
+func cardsAreWell(t *testing.T, ctx context.Context, size [2]int64, story int) {
+	t.Helper()
+	if dir := os.Getenv("SIERPI_SHOTS"); dir != "" {
+		png, err := chromedp.Run(ctx, chromedp.CaptureScreenshot())
+		if err != nil {
+			t.Fatal(err)
+		}
+		name := strings.ReplaceAll(t.Name(), "/", "-") + fmt.Sprintf("-%dx%d-%d.png", size[0], size[1], story)
+		if err := os.WriteFile(filepath.Join(dir, name), png, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	wrong := eval[[]string](t, ctx, `(() => {
 			const wrong = [], w = innerWidth, h = innerHeight;
 			const p = document.querySelector(".picture").getBoundingClientRect();
 			// But for the three pixels that it wanders against burn-in, and rounding.
@@ -231,6 +266,7 @@ func TestCardsLeaveTheMiddle(t *testing.T) {
 				if (b.left < 0 || b.top < 0 || b.right > w + 0.5 || b.bottom > h + 0.5) wrong.push(name + " leaves the screen");
 				if (meet(b, middle)) wrong.push(name + " is over the middle");
 				for (const e of cards[i].children) if (e.getBoundingClientRect().right > b.right + 1) wrong.push(name + " is cut off");
+				if (cards[i].matches(".invitation") && (b.width < Math.min(w, h) * 0.17 || b.height < Math.min(w, h) * 0.17)) wrong.push("the code is too small to scan");
 				for (let k = 0; k < i; k++) if (meet(b, boxes[k])) wrong.push(name + " is over " + cards[k].className);
 				for (const e of cards[i].querySelectorAll("*")) {
 					// Four metres from a screen of 60 cm height, 2.6 % of it are 16 mm of type.
@@ -239,8 +275,7 @@ func TestCardsLeaveTheMiddle(t *testing.T) {
 			});
 			return wrong;
 		})()`)
-		for _, what := range wrong {
-			t.Errorf("%dx%d: %s", size[0], size[1], what)
-		}
+	for _, what := range wrong {
+		t.Errorf("%dx%d, story %d: %s", size[0], size[1], story, what)
 	}
 }

@@ -7,7 +7,6 @@ import (
 	"math/bits"
 	"math/rand/v2"
 	"slices"
-	"strings"
 
 	"github.com/sierpi/sierpi/display/life"
 	"github.com/sierpi/sierpi/display/wire"
@@ -206,14 +205,16 @@ func (s *soup) plant() {
 // title writes the caption anew. It is asked for once a second: a generation is over
 // before anybody has read its number.
 func (s *soup) title() {
-	parts := []string{s.origin}
-	if s.visits > 0 {
-		parts = append(parts, "with gliders let in")
+	with := ""
+	switch {
+	case s.visits > 0 && s.drawn:
+		with = ", with gliders and drawings let in"
+	case s.visits > 0:
+		with = ", with gliders let in"
+	case s.drawn:
+		with = ", with what visitors drew"
 	}
-	if s.drawn {
-		parts = append(parts, "with what visitors drew")
-	}
-	s.caption = strings.Join(parts, " ") + fmt.Sprintf(", generation %d", s.torus.Generation())
+	s.caption = fmt.Sprintf("%s%s, generation %d", s.origin, with, s.torus.Generation())
 }
 
 func (s *soup) Step() {

@@ -15,7 +15,7 @@ import { drift } from "./drift.js";
 /** How long a story (a quote, headlines, or the chat) stays, in ms. */
 const STORY = 20000;
 const HEADLINES = 3;
-const CHAT_LINES = 3;
+const CHAT_LINES = 2;
 const MARGIN = 3; // modules of light around a QR code
 const PAPER = [0xec, 0xe6, 0xda], INK = [0x05, 0x06, 0x0c];
 
@@ -58,7 +58,7 @@ export class CardTable {
     for (const card of [this.clock, this.machine, this.story, this.caption, this.invitation, this.notice]) card.hidden = true;
     container.append(this.clock, this.machine, this.notice, this.story, this.caption, this.invitation);
     setInterval(() => this.#tick(), 1000);
-    setInterval(() => this.#turn(), STORY);
+    setInterval(() => this.turn(), STORY);
     this.#tick();
   }
 
@@ -200,7 +200,8 @@ export class CardTable {
     return stories;
   }
 
-  #turn() {
+  /** Shows the next story: a quote, headlines, what was said. */
+  turn() {
     this.#story++;
     this.#showStory();
   }

@@ -181,6 +181,7 @@ class Screen {
     // upright screen is filled from side to side only.
     let scale = Math.ceil((w < h ? contain : cover) - 0.01);
     if (w < h && width * scale > w * 1.34) scale = Math.floor(contain + 0.01);
+    if (w < h && width * scale < w * 0.9) scale = contain;
     if (w >= h && (width * scale > w * 1.25 || height * scale > h * 1.25)) scale = cover;
     if (scale < 1) scale = contain;
     const place = drift(Date.now());
@@ -276,7 +277,7 @@ class Screen {
 
 const screen = new Screen();
 // For tests, and for whoever looks into the page's console.
-Object.assign(globalThis, { sierpi: { screen } });
+Object.assign(globalThis, { sierpi: { screen, cardTable } });
 
 // The pointer shows only while it moves, and with it the buttons.
 let still = 0;

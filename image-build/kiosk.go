@@ -16,6 +16,63 @@ import (
 // driver by itself; x11-xserver-utils has xset, xrandr and xsetroot.
 var kioskPackages = []string{"chromium", "lightdm", "lxde-core", "lxsession", "openbox", "unclutter", "x11-xserver-utils", "xserver-xorg-core", "xserver-xorg-input-libinput", "fonts-dejavu-core", "fonts-dejavu-extra"}
 
+// kioskVariant is the image with a wall on its screen.
+const kioskVariant = "kiosk"
+
+// checkVariant reports what no image can be built of.
+func (r Recipe) checkVariant() error {
+	switch {
+	case r.Variant == "headless":
+		return nil
+	case r.Variant != kioskVariant:
+		return fmt.Errorf("no variant %q is known; there are headless and kiosk", r.Variant)
+	case r.Arch == "armel" || r.Base == "raspios" && r.Arch == "armhf":
+		return fmt.Errorf("no kiosk image can be built for %s: Chromium needs a processor that the 1 and the Zero do not have; on the headless image the framebuffer shows the wall on them", r.Arch)
+	}
+	return nil
+}
+
+// kioskPackages lists what the variant has beyond the headless one. The packages that
+// sierpi-kiosk depends on are named, because it is in no archive that could be asked.
+func (r Recipe) kioskPackages() []string {
+	list := append([]string{"sierpi-kiosk", "libgl1-mesa-dri", "libpam-systemd", "dbus-user-session"}, kioskPackages...)
+	if r.Board == "pc" {
+		list = append(list, "xserver-xorg-video-vesa", "xserver-xorg-video-fbdev")
+	}
+	return list
+}
+
+// ours reports whether a package is built here and in no archive.
+func ours(name string) bool { return name == "sierpi" || name == "sierpi-kiosk" }
+
+// kioskFor puts sierpi-kiosk into the cache and the lock, as packageFor does with
+// sierpi.
+func kioskFor(ctx context.Context, o Options, cache Cache, lock *Lock, license []byte, given bool) error {
+	if o.Recipe.Variant != kioskVariant {
+		return nil
+	}
+	deb := Deb{Version: o.Source.Version, Arch: "all", Time: o.Source.Time}
+	path, err := deb.BuildKiosk(ctx, license, o.Out)
+	if err != nil {
+		return err
+	}
+	p, err := cache.add("sierpi-kiosk", path, deb)
+	if err != nil {
+		return err
+	}
+	if given {
+		for _, l := range lock.Packages {
+			if l.Archive == "local" && l.Name == p.Name && l.SHA256 != p.SHA256 {
+				return fmt.Errorf("sierpi-kiosk %s built from %s is not the one in the lock file: check out the change that was locked", p.Version, o.Source.Dir)
+			}
+		}
+		return nil
+	}
+	lock.Packages = append(lock.Packages, p)
+	lock.sort()
+	return nil
+}
+
 // kioskControl is debian/control of sierpi-kiosk. It is the same on every architecture that
 // has a Chromium.
 func (d Deb) kioskControl(installedKiB int64) string {

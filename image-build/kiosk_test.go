@@ -87,3 +87,13 @@ func TestKioskScripts(t *testing.T) {
 		}
 	}
 }
+
+func FuzzParsePPM(f *testing.F) {
+	f.Add([]byte("P6\n2 1\n255\nabcdef"))
+	f.Add([]byte("P6\n16384 16384\n255\n"))
+	f.Fuzz(func(t *testing.T, doc []byte) {
+		if img, err := parsePPM(doc); err == nil && 3*img.Rect.Dx()*img.Rect.Dy() > len(doc) {
+			t.Errorf("%v of %d bytes", img.Rect, len(doc))
+		}
+	})
+}

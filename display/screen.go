@@ -150,7 +150,7 @@ type beat struct {
 	Hash    *uint32 `json:"hash"`    // wire's Frame.Hash of the canvas; null where there is no canvas to read
 	Blank   bool    `json:"blank"`   // the canvas is of one colour
 	Rate    float64 `json:"rate"`    // frames a second painted since the last heartbeat
-	Rung    string  `json:"rung"`    // how it paints: "webgl", "2d", "quarter", "png", "framebuffer"
+	Rung    string  `json:"rung"`    // how it paints: "webgl", "2d", "quarter", "png"
 	Visible bool    `json:"visible"` // the window is on view
 	Paused  bool    `json:"paused"`
 }

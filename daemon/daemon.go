@@ -4,6 +4,7 @@
 package daemon
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -40,6 +41,7 @@ type Options struct {
 	Notice  string      // what is wrong with the config, to be shown on the wall; empty: nothing
 	State   string      // folder for what must last; made if it is not there
 	Runtime string      // folder for what must not
+	Kiosk   string      // folder for the wall's token, which the wall's user reads; empty: Runtime
 	Root    system.Root // where /sys, /proc and /boot are
 	Sockets web.Sockets // from systemd; nil: none
 	Version string
@@ -89,7 +91,7 @@ func Run(ctx context.Context, o Options) (err error) {
 	if err != nil {
 		return err
 	}
-	kiosk, err := web.OpenKioskDoor(o.Runtime)
+	kiosk, err := web.OpenKioskDoor(cmp.Or(o.Kiosk, o.Runtime))
 	if err != nil {
 		return err
 	}

@@ -228,12 +228,14 @@ func (c Cache) has(p Locked) (bool, error) {
 }
 
 // Add puts a package of our own into the cache and returns its entry.
-func (c Cache) Add(path string, deb Deb) (Locked, error) {
+func (c Cache) Add(path string, deb Deb) (Locked, error) { return c.add("sierpi", path, deb) }
+
+func (c Cache) add(name, path string, deb Deb) (Locked, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
 		return Locked{}, err
 	}
-	p := Locked{Name: "sierpi", Version: deb.Version, Arch: deb.Arch, SHA256: sha256.Sum256(data), Size: int64(len(data)), Archive: "local"}
+	p := Locked{Name: name, Version: deb.Version, Arch: deb.Arch, SHA256: sha256.Sum256(data), Size: int64(len(data)), Archive: "local"}
 	p.Path = p.File()
 	if err := makeDir(c.Dir); err != nil {
 		return p, err

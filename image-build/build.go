@@ -245,7 +245,7 @@ func choosePackages(ctx context.Context, world aptWorld, o Options) (Lock, error
 	}
 	var foreign []string
 	for _, n := range names {
-		if n != "sierpi" { // ours is in no archive
+		if !ours(n) { // in no archive
 			foreign = append(foreign, n)
 		}
 	}
@@ -261,12 +261,18 @@ func choosePackages(ctx context.Context, world aptWorld, o Options) (Lock, error
 // the package must come out as it says.
 func packageFor(ctx context.Context, o Options, cache Cache, lock *Lock, given bool) error {
 	if given {
+		there := true
 		for _, p := range lock.Packages {
 			if p.Archive == "local" {
-				if ok, err := cache.has(p); err != nil || ok {
+				ok, err := cache.has(p)
+				if err != nil {
 					return err
 				}
+				there = there && ok
 			}
+		}
+		if there {
+			return nil
 		}
 		o.Source.Version, o.Source.Time = lock.Version, lock.Time
 	}
@@ -285,15 +291,15 @@ func packageFor(ctx context.Context, o Options, cache Cache, lock *Lock, given b
 	}
 	if given {
 		for _, l := range lock.Packages {
-			if l.Archive == "local" && l.SHA256 != p.SHA256 {
+			if l.Archive == "local" && l.Name == p.Name && l.SHA256 != p.SHA256 {
 				return fmt.Errorf("sierpi %s built from %s is not the one in the lock file (%x, locked %x): check out the change that was locked, with the same Go release", p.Version, o.Source.Dir, p.SHA256[:6], l.SHA256[:6])
 			}
 		}
-		return nil
+	} else {
+		lock.Packages = append(lock.Packages, p)
+		lock.sort()
 	}
-	lock.Packages = append(lock.Packages, p)
-	lock.sort()
-	return nil
+	return kioskFor(ctx, o, cache, lock, contents.License, given)
 }
 
 // compare prints our root build beside plain mmdebstrap's.

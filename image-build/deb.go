@@ -157,6 +157,11 @@ func (d Deb) Build(ctx context.Context, c Contents, dir string) (string, error) 
 	if err != nil {
 		return "", err
 	}
+	return d.pack(ctx, dir, "sierpi", d.Arch, files, maintainerScripts(), nil, d.control)
+}
+
+// pack writes one binary package into dir and returns its path.
+func (d Deb) pack(ctx context.Context, dir, name, arch string, files []systemd.File, scripts map[string]string, conffiles []string, control func(installedKiB int64) string) (string, error) {
 	tree, err := os.MkdirTemp("", "sierpi-deb-")
 	if err != nil {
 		return "", err
@@ -175,7 +180,7 @@ func (d Deb) Build(ctx context.Context, c Contents, dir string) (string, error) 
 		fmt.Fprintf(&sums, "%x  %s\n", md5.Sum(f.Data), strings.TrimPrefix(f.Path, "/"))
 		size += int64(len(f.Data)+1023)/1024 + 1
 	}
-	for name, script := range maintainerScripts() {
+	for name, script := range scripts {
 		if err := writeFile(filepath.Join(tree, "DEBIAN", name), []byte(script), 0o755); err != nil {
 			return "", err
 		}
@@ -183,8 +188,13 @@ func (d Deb) Build(ctx context.Context, c Contents, dir string) (string, error) 
 	if err := writeFile(filepath.Join(tree, "DEBIAN/md5sums"), []byte(sums.String()), 0o644); err != nil {
 		return "", err
 	}
-	if err := writeFile(filepath.Join(tree, "DEBIAN/control"), []byte(d.control(size)), 0o644); err != nil {
+	if err := writeFile(filepath.Join(tree, "DEBIAN/control"), []byte(control(size)), 0o644); err != nil {
 		return "", err
+	}
+	if len(conffiles) > 0 {
+		if err := writeFile(filepath.Join(tree, "DEBIAN/conffiles"), []byte(strings.Join(conffiles, "\n")+"\n"), 0o644); err != nil {
+			return "", err
+		}
 	}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return "", err
@@ -199,11 +209,11 @@ func (d Deb) Build(ctx context.Context, c Contents, dir string) (string, error) 
 	if err != nil {
 		return "", err
 	}
-	out := filepath.Join(dir, fmt.Sprintf("sierpi_%s_%s.deb", d.Version, d.Arch))
+	out := filepath.Join(dir, fmt.Sprintf("%s_%s_%s.deb", name, d.Version, arch))
 	run := command{env: []string{fmt.Sprintf("SOURCE_DATE_EPOCH=%d", d.Time.Unix())}}
 	// One thread: the number of blocks, and so the bytes, would follow the machine's CPUs.
 	if _, err := run.run(ctx, "dpkg-deb", "--root-owner-group", "--threads-max=1", "-Zxz", "--build", tree, out); err != nil {
-		return "", fmt.Errorf("building the package for %s: %w", d.Arch, err)
+		return "", fmt.Errorf("building the package %s for %s: %w", name, arch, err)
 	}
 	return out, nil
 }

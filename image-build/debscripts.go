@@ -8,7 +8,7 @@ import (
 // starts. The first boot is not started: on a machine where the package was
 // installed by hand it has nothing to do, and on an image the boot starts it.
 var (
-	enabledUnits = "sierpi.socket sierpi-metrics.socket sierpi.service sierpi-zram.service sierpi-serial.service sierpi-firstboot.service"
+	enabledUnits = "sierpi.socket sierpi-metrics.socket sierpi.service sierpi-zram.service sierpi-serial.service sierpi-firstboot.service sierpi-framebuffer.service"
 	startedUnits = "sierpi.socket sierpi-metrics.socket sierpi-zram.service sierpi-serial.service"
 )
 

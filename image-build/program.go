@@ -142,6 +142,15 @@ func Packages(ctx context.Context, o Options, arches []string) ([]string, error)
 		return nil, err
 	}
 	var paths []string
+	license, err := os.ReadFile(filepath.Join(o.Source.Dir, "LICENSE"))
+	if err != nil {
+		return nil, err
+	}
+	kiosk, err := (Deb{Version: o.Source.Version, Arch: "all", Time: o.Source.Time}).BuildKiosk(ctx, license, o.Out)
+	if err != nil {
+		return nil, err
+	}
+	paths = append(paths, kiosk)
 	for _, arch := range arches {
 		contents, err := o.Source.Contents(ctx, arch)
 		if err != nil {

@@ -13,7 +13,7 @@ type Recipe struct {
 	Base    string // "debian", "raspios"
 	Arch    string // Debian architecture: "arm64", "armel", "armhf", "amd64"
 	Board   string // "pi", "pc"
-	Variant string // "headless"
+	Variant string // "headless", "kiosk"
 
 	Settings Settings
 	// Config is the owner's sierpi.toml, copied to the boot partition; empty: the reference.
@@ -125,6 +125,9 @@ func (r Recipe) packages() ([]string, error) {
 		}
 	}
 	list = append(list, kernels...)
+	if r.Variant == kioskVariant {
+		list = append(list, r.kioskPackages()...)
+	}
 	slices.Sort(list)
 	return slices.Compact(list), nil
 }
@@ -143,8 +146,8 @@ func (r Recipe) Check() error {
 	if _, err := r.kernels(); err != nil {
 		return err
 	}
-	if r.Variant != "headless" {
-		return fmt.Errorf("no variant %q is known; there is headless", r.Variant)
+	if err := r.checkVariant(); err != nil {
+		return err
 	}
 	s := r.Settings
 	switch {

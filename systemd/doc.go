@@ -45,6 +45,7 @@ func Files() []File {
 func Units() []string {
 	return []string{
 		"sierpi-firstboot.service",
+		"sierpi-framebuffer.service",
 		"sierpi-metrics.socket",
 		"sierpi-serial.service",
 		"sierpi-zram-tidy.service",

@@ -158,3 +158,37 @@ func TestLoginScript(t *testing.T) {
 		t.Errorf("sh -n: %v\n%s", err, out)
 	}
 }
+
+// TestKioskFiles holds that every file of the package sierpi-kiosk is installed, that
+// the users are made, and that systemd reads the drop-in.
+func TestKioskFiles(t *testing.T) {
+	entries, err := fs.ReadDir(kioskFiles, "kiosk")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(entries) != len(KioskFiles()) {
+		t.Errorf("kiosk/ holds %d files, KioskFiles lists %d", len(entries), len(KioskFiles()))
+	}
+	if !slices.IsSortedFunc(KioskFiles(), func(a, b File) int { return strings.Compare(a.Path, b.Path) }) {
+		t.Error("KioskFiles is not sorted")
+	}
+	root := tree(t)
+	for _, f := range KioskFiles() {
+		path := filepath.Join(root, f.Path)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, f.Data, f.Mode); err != nil {
+			t.Fatal(err)
+		}
+		if f.Mode&0o111 != 0 {
+			if out, err := exec.Command("sh", "-n", path).CombinedOutput(); err != nil {
+				t.Errorf("sh -n %s: %v\n%s", f.Path, err, out)
+			}
+		}
+	}
+	out, err := exec.Command(systemtest.Tool(t, "systemd-sysusers", "systemd"), "--root="+root, "--dry-run").CombinedOutput()
+	if err != nil || !strings.Contains(string(out), "'sierpi-kiosk'") {
+		t.Errorf("systemd-sysusers: %v\n%s", err, out)
+	}
+}

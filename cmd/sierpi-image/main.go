@@ -42,7 +42,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	root.AddCommand(buildCommand(), packagesCommand(), inspectCommand(), vmCommand(), acceptanceCommand())
+	root.AddCommand(buildCommand(), packagesCommand(), inspectCommand(), vmCommand(), acceptanceCommand(), wallCommand())
 	return root.ExecuteContext(ctx)
 }
 
@@ -147,7 +147,7 @@ func buildCommand() *cobra.Command {
 	f.StringVar(&r.Base, "base", "debian", "build on `debian` or raspios")
 	f.StringVar(&r.Arch, "arch", "arm64", "for this Debian `ARCH`: arm64, armel, armhf (raspios), amd64")
 	f.StringVar(&r.Board, "board", "pi", "for a `pi` or a pc")
-	f.StringVar(&r.Variant, "variant", "headless", "build the `VARIANT` headless")
+	f.StringVar(&r.Variant, "variant", "headless", "build the `VARIANT` headless, or kiosk with the wall on the screen")
 	f.StringVar(&r.Settings.Hostname, "hostname", "sierpi", "the machine's `NAME`; it is then found as NAME.local")
 	f.StringVar(&r.Settings.User, "user", "", "make this `USER` at first boot (default: the serial line asks)")
 	f.StringArrayVar(&keys, "ssh-key", nil, "let this public `KEY` (or the file that holds it) in by SSH, and turn SSH on")

@@ -373,16 +373,16 @@ func TestKioskHeals(t *testing.T) {
 	s.fbdir = fbdir
 	s.awaitPaint("the session starts", 0)
 
-	at := s.frame()
 	s.signal(syscall.SIGKILL, "browser")
+	at := s.frame()
 	s.awaitPaint("kill -9 of the browser", at)
 
-	at = s.frame()
 	s.signal(syscall.SIGKILL, "renderer")
+	at = s.frame()
 	s.awaitPaint(`kill -9 of the renderer ("Aw, Snap")`, at)
 
-	at = s.frame()
 	s.signal(syscall.SIGSTOP, "renderer")
+	at = s.frame()
 	s.awaitPaint("SIGSTOP of the renderer", at)
 
 	// The plug is pulled: everything of the session dies, a lock stays, and the

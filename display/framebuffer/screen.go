@@ -59,7 +59,6 @@ type screen struct {
 
 	painted   int // since the last heartbeat
 	repainted int
-	ackedAt   time.Time
 	unacked   bool
 }
 

@@ -172,3 +172,21 @@ func TestPermutationSpread(t *testing.T) {
 	}
 	t.Logf("chi-square: first %.0f, distance of the second %.0f", chi(first[:], rounds/64.), chi(second[1:], rounds/63.))
 }
+
+func TestSplitAttribution(t *testing.T) {
+	for said, want := range map[string][2]string{
+		`Mark Twain`:                              {"Mark Twain", ""},
+		`Ann Author, "The Work", ch. 2`:           {"Ann Author", "The Work, ch. 2"},
+		`Ann Author, _The Work_`:                  {"Ann Author", "The Work"},
+		`Ann Author, _The_Long_Work_, ch. 2`:      {"Ann Author", "The Long Work, ch. 2"},
+		`Ann, from _The Work_`:                    {"Ann", "The Work"},
+		`_The Work_`:                              {"", "The Work"},
+		`somebody speaking of _The Work_ at noon`: {"somebody speaking of _The Work_ at noon", ""},
+		`ann_author`:                              {"ann_author", ""},
+		`_`:                                       {"_", ""},
+	} {
+		if author, source := splitAttribution(said); author != want[0] || source != want[1] {
+			t.Errorf("%s became %q and %q", said, author, source)
+		}
+	}
+}

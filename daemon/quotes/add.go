@@ -168,6 +168,26 @@ func (s *Service) add(ctx context.Context, items []Item, origin string) ([]outco
 	return out, err
 }
 
+// Add stores one quote and returns its number, or that of the quote that it is a
+// wording or attribution of. origin is where it came by.
+func (s *Service) Add(ctx context.Context, it Item, origin string) (id int64, err error) {
+	it, why := it.clean()
+	if why != "" {
+		return 0, &Refused{"the quote cannot be added: it is " + why}
+	}
+	if _, err := s.add(ctx, []Item{it}, origin); err != nil {
+		return 0, fmt.Errorf("adding a quote: %w", err)
+	}
+	s.forget()
+	err = s.db.View(ctx, func(tx *store.Tx) error {
+		return tx.QueryRowContext(ctx, `SELECT id FROM quote WHERE key = ?`, key(it.Text)).Scan(&id)
+	})
+	if err != nil {
+		return 0, fmt.Errorf("finding the quote that was added: %w", err)
+	}
+	return id, nil
+}
+
 // byKey looks up which of the items are there already.
 func (s *Service) byKey(ctx context.Context, tx *store.Tx, items []Item) (map[string]*stored, error) {
 	have := map[string]*stored{}

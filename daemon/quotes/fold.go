@@ -185,3 +185,26 @@ func trimBlankLines(s string) string {
 
 // cleanLine is cleanText on one line with single spaces.
 func cleanLine(s string) string { return strings.Join(strings.Fields(cleanText(s)), " ") }
+
+// outdented takes away the indentation that all lines share, as of a dialogue in a
+// fortune file: no layout is lost by it.
+func outdented(s string) string {
+	common := -1
+	for line := range strings.Lines(s) {
+		line = strings.TrimRight(line, "\n")
+		if line == "" {
+			continue
+		}
+		if n := len(line) - len(strings.TrimLeft(line, " ")); common < 0 || n < common {
+			common = n
+		}
+	}
+	if common <= 0 {
+		return s
+	}
+	var b strings.Builder
+	for line := range strings.Lines(s) {
+		b.WriteString(line[min(common, len(line)-len(strings.TrimLeft(line, " "))):])
+	}
+	return b.String()
+}

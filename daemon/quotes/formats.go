@@ -255,8 +255,16 @@ func attributed(entry string) Item {
 	return Item{Text: entry}
 }
 
+var underlined = regexp.MustCompile(`^(?:([^_"]+,(?: from)?)\s+)?_+\s*([^"]*[^_"\s])\s*_+(,[^_"]*)?$`)
+
 // splitAttribution tells the author from the work: `Mark Twain, "The Work", ch. 2`.
+// Files of typewriter days underline the work: `Mark Twain, _The Work_`.
 func splitAttribution(said string) (author, source string) {
+	if m := underlined.FindStringSubmatch(said); m != nil {
+		author = strings.TrimSuffix(strings.TrimSuffix(m[1], " from"), ",")
+		source = strings.TrimSpace(strings.ReplaceAll(m[2], "_", " ")) + m[3]
+		return strings.TrimPrefix(author, "by "), source
+	}
 	m := work.FindStringSubmatch(said)
 	if m == nil {
 		return strings.TrimPrefix(said, "by "), ""

@@ -35,7 +35,7 @@ func TestFormats(t *testing.T) {
 		"fortune":           {"f", "%\nOne.\n%\n\n%\nTwo\n\tlines.\n\t\t-- B. Author\n", []Item{{Text: "One."}, {Text: "Two\n        lines.", Author: "B. Author"}}, 0},
 		"percent in a line": {"f", "100%\n%sure\n%\nb\n", []Item{{Text: "100%\n%sure"}, {Text: "b"}}, 0},
 		"rot13 by name":     {"f-o", "Uryyb\n%\n", []Item{{Text: "Hello"}}, 0},
-		"rot13 by content":  {"f", "Gur dhvpx oebja sbk naq gur qbt\n%\n\t\t-- k\n", []Item{{Text: "The quick brown fox and the dog"}, {Text: "                -- x"}}, 0},
+		"rot13 by content":  {"f", "Gur dhvpx oebja sbk naq gur qbt\n%\n\t\t-- k\n", []Item{{Text: "The quick brown fox and the dog"}, {Text: "-- x"}}, 0},
 		"CRLF":              {"f", "a\r\n%\r\nb\r\n", []Item{{Text: "a"}, {Text: "b"}}, 0},
 		"Latin-1":           {"f", "caf\xe9\n%\n", []Item{{Text: "café"}}, 0},
 		"overstrike":        {"f", "a _\bb\n%\n", []Item{{Text: "a b"}}, 0},
@@ -171,4 +171,22 @@ func TestPermutationSpread(t *testing.T) {
 		t.Errorf("the first place is not uniform: chi-square %.0f", x)
 	}
 	t.Logf("chi-square: first %.0f, distance of the second %.0f", chi(first[:], rounds/64.), chi(second[1:], rounds/63.))
+}
+
+func TestSplitAttribution(t *testing.T) {
+	for said, want := range map[string][2]string{
+		`Mark Twain`:                              {"Mark Twain", ""},
+		`Ann Author, "The Work", ch. 2`:           {"Ann Author", "The Work, ch. 2"},
+		`Ann Author, _The Work_`:                  {"Ann Author", "The Work"},
+		`Ann Author, _The_Long_Work_, ch. 2`:      {"Ann Author", "The Long Work, ch. 2"},
+		`Ann, from _The Work_`:                    {"Ann", "The Work"},
+		`_The Work_`:                              {"", "The Work"},
+		`somebody speaking of _The Work_ at noon`: {"somebody speaking of _The Work_ at noon", ""},
+		`ann_author`:                              {"ann_author", ""},
+		`_`:                                       {"_", ""},
+	} {
+		if author, source := splitAttribution(said); author != want[0] || source != want[1] {
+			t.Errorf("%s became %q and %q", said, author, source)
+		}
+	}
 }

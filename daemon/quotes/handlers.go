@@ -25,6 +25,8 @@ func (s *Service) Routes() []web.Route {
 	}
 	routes := []web.Route{
 		route("GET", "/quotes", web.Anyone, s.searchPage),
+		route("POST", "/quotes", web.Owner, s.addQuote),
+		route("GET", "/quotes/hidden", web.Owner, s.hiddenPage),
 		route("GET", "/quotes/results", web.Anyone, s.resultsPage),
 		route("GET", "/quotes/random", web.Anyone, s.randomPage),
 		route("GET", "/quotes/today", web.Anyone, s.todayPage),
@@ -248,7 +250,8 @@ func (s *Service) unchanged(w http.ResponseWriter, r *http.Request) (bool, error
 	if err != nil {
 		return false, err
 	}
-	sum := sha256.Sum256([]byte(r.URL.RequestURI()))
+	// The day changes the quote of the day without a revision.
+	sum := sha256.Sum256([]byte(r.URL.RequestURI() + " " + time.Now().UTC().Format(time.DateOnly)))
 	tag := fmt.Sprintf(`"%d-%s"`, revision, hex.EncodeToString(sum[:4]))
 	w.Header().Set("ETag", tag)
 	w.Header().Set("Cache-Control", "no-cache")
@@ -282,7 +285,6 @@ func (s *Service) jsonLatest(w http.ResponseWriter, r *http.Request) error {
 
 func (s *Service) jsonToday(w http.ResponseWriter, r *http.Request) error {
 	return s.answer(w, r, func() ([]Quote, error) {
-		w.Header().Del("ETag") // the day changes without a revision
 		q, ok, err := s.OfTheDay(r.Context(), time.Now())
 		if !ok || err != nil {
 			return nil, err

@@ -95,6 +95,8 @@ type run struct {
 type index interface {
 	// insert stores a new quote with its document; an id of 0 is assigned.
 	insert(ctx context.Context, tx *store.Tx, q stored, d document) (int64, error)
+	// insertAll stores quotes under their ids, with a document each.
+	insertAll(ctx context.Context, tx *store.Tx, qs []stored, ds []document) error
 	// replace indexes a quote anew; nil removes it from the index.
 	replace(ctx context.Context, tx *store.Tx, id int64, d *document) error
 	// addWords changes in how many quotes words stand.
@@ -161,6 +163,15 @@ func (ix sqliteIndex) insert(ctx context.Context, tx *store.Tx, q stored, d docu
 		return q.ID, err
 	}
 	return q.ID, ix.put(ctx, tx, q.ID, d)
+}
+
+func (ix sqliteIndex) insertAll(ctx context.Context, tx *store.Tx, qs []stored, ds []document) error {
+	for i, q := range qs {
+		if _, err := ix.insert(ctx, tx, q, ds[i]); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (sqliteIndex) put(ctx context.Context, tx *store.Tx, id int64, d document) error {
@@ -330,6 +341,29 @@ func (postgresIndex) insert(ctx context.Context, tx *store.Tx, q stored, d docum
 			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?::text::tsvector, ?)`, append(args, q.ID)...)
 	}
 	return q.ID, err
+}
+
+// insertAll takes one round trip: a row each would take a thousand.
+func (postgresIndex) insertAll(ctx context.Context, tx *store.Tx, qs []stored, ds []document) error {
+	n := len(qs)
+	ids, hidden, words, added := make([]int64, n), make([]int64, n), make([]int64, n), make([]int64, n)
+	keys := make([][]byte, n)
+	authors, sources, origins, texts, vectors := make([]string, n), make([]string, n), make([]string, n), make([]string, n), make([]string, n)
+	for i, q := range qs {
+		ids[i], keys[i], words[i], added[i] = q.ID, q.key, int64(len(ds[i].text)), q.Added.UnixMilli()
+		authors[i], sources[i], origins[i], texts[i] = q.Author, q.Source, q.Origin, q.Text
+		if q.Hidden {
+			hidden[i] = 1
+		} else {
+			vectors[i] = ds[i].tsvector()
+		}
+	}
+	_, err := tx.ExecContext(ctx, `INSERT INTO quote (id, key, hidden, words, added, author, source, origin, text, tokens)
+		SELECT id, key, hidden, words, added, author, source, origin, text, CASE hidden WHEN 0 THEN v::tsvector END
+		FROM unnest(?::bigint[], ?::bytea[], ?::integer[], ?::integer[], ?::bigint[], ?::text[], ?::text[], ?::text[], ?::text[], ?::text[])
+			AS u (id, key, hidden, words, added, author, source, origin, text, v)`,
+		ids, keys, hidden, words, added, authors, sources, origins, texts, vectors)
+	return err
 }
 
 func (postgresIndex) replace(ctx context.Context, tx *store.Tx, id int64, d *document) error {

@@ -154,9 +154,21 @@ func (s *Service) copyBatch(ctx context.Context, to *Service, after int64) (n in
 		}
 		c := newChanges()
 		c.any = true
-		for i := range quotes {
-			if err := to.insert(ctx, tx, &quotes[i], tags[quotes[i].ID], c); err != nil {
-				return err
+		documents := make([]document, len(quotes))
+		for i, q := range quotes {
+			documents[i] = documentOf(q, tags[q.ID])
+			if !q.Hidden {
+				c.count(q, tags[q.ID], documents[i], 1)
+			}
+		}
+		if err := to.index.insertAll(ctx, tx, quotes, documents); err != nil {
+			return err
+		}
+		for id, ts := range tags {
+			for _, t := range ts {
+				if _, err := tx.ExecContext(ctx, `INSERT INTO quote_tag (tag, quote) VALUES (?, ?)`, t, id); err != nil {
+					return err
+				}
 			}
 		}
 		for _, a := range aliases {

@@ -19,7 +19,7 @@ import (
 	"github.com/sierpi/sierpi/daemon/web"
 )
 
-//go:embed page
+//go:embed page/*.html page/static
 var pageFiles embed.FS
 
 // newAssets are the page's script and style.
@@ -98,6 +98,8 @@ var templates = template.Must(template.New("").Funcs(web.Funcs()).Funcs(template
 	"join":      strings.Join,
 	"set":       isSet,
 	"shown":     shown,
+	"number":    number,
+	"facets":    facetsOfPage,
 }).ParseFS(pageFiles, "page/*.html"))
 
 // searchData is what the search page shows.
@@ -108,16 +110,55 @@ type searchData struct {
 	Asked   bool   // something was looked for
 	Next    string // the address of the next page, "" on the last
 	Total   int    // quotes there are
-	Authors []string
-	Sources []string
-	Tags    []string
+	Authors []counted
+	Sources []counted
+	Tags    []counted
+	Today   *Hit // quote of the day; nil where something was looked for
+	Owner   bool
+	Hidden  bool // the owner looks at what is hidden
+}
+
+// counted is a name and how many quotes it has.
+type counted struct {
+	Name string
+	N    int
+}
+
+// facetList is the most frequent names of a kind, as the page lists them.
+type facetList struct {
+	Title, Param string
+	Few          []counted
+}
+
+func facetsOfPage(title, param string, all []counted) facetList {
+	return facetList{title, param, all[:min(len(all), 10)]}
+}
+
+// number writes 14969 as 14,969.
+func number(n int) string {
+	s := strconv.Itoa(n)
+	for i := len(s) - 3; i > 0; i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	return s
 }
 
 // common returns the names of a kind that have the most quotes.
-func (s *Service) common(ctx context.Context, kind byte, limit int) (names []string, err error) {
+func (s *Service) common(ctx context.Context, kind byte, limit int) (names []counted, err error) {
 	err = s.db.View(ctx, func(tx *store.Tx) error {
-		names, err = scanAll[string](tx.QueryContext(ctx, `SELECT name FROM quote_facet WHERE kind = ? AND n > 0 ORDER BY n DESC, key LIMIT ?`, string(kind), limit))
-		return err
+		rows, err := tx.QueryContext(ctx, `SELECT name, n FROM quote_facet WHERE kind = ? AND n > 0 ORDER BY n DESC, key LIMIT ?`, string(kind), limit)
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		for rows.Next() {
+			var c counted
+			if err := rows.Scan(&c.Name, &c.N); err != nil {
+				return err
+			}
+			names = append(names, c)
+		}
+		return rows.Err()
 	})
 	return names, err
 }
@@ -150,6 +191,16 @@ func (s *Service) searched(r *http.Request) (searchData, error) {
 	if d.Total, err = s.Count(r.Context()); err != nil {
 		return d, err
 	}
+	d.Owner = web.RoleOf(r) == web.Owner
+	if !d.Asked && !v.Has("cursor") {
+		q, ok, err := s.OfTheDay(r.Context(), time.Now())
+		if err != nil {
+			return d, err
+		}
+		if ok {
+			d.Today = &Hit{Quote: q}
+		}
+	}
 	if d.Page.Next != "" {
 		next := url.Values{"cursor": {d.Page.Next}}
 		for k, val := range map[string]string{"q": d.Words, "author": f.Author, "source": f.Source, "tag": f.Tag, "length": string(f.Length)} {
@@ -162,12 +213,41 @@ func (s *Service) searched(r *http.Request) (searchData, error) {
 	return d, nil
 }
 
+// hiddenPage lists what is hidden, for the owner to bring it back.
+func (s *Service) hiddenPage(w http.ResponseWriter, r *http.Request) error {
+	page, err := s.hidden(r.Context(), r.URL.Query().Get("cursor"))
+	if err != nil {
+		return err
+	}
+	d := searchData{Page: page, Owner: true, Hidden: true}
+	if page.Next != "" {
+		d.Next = "/quotes/hidden?cursor=" + page.Next
+	}
+	s.render(w, r, "Hidden quotes", "search.html", d)
+	return nil
+}
+
+// addQuote takes a quote that the owner typed, and shows it, or the one that it is
+// another wording of.
+func (s *Service) addQuote(w http.ResponseWriter, r *http.Request) error {
+	if err := readForm(w, r); err != nil {
+		return err
+	}
+	id, err := s.Add(r.Context(), Item{Text: r.PostForm.Get("text"), Author: r.PostForm.Get("author"),
+		Source: r.PostForm.Get("source"), Tags: strings.Split(r.PostForm.Get("tags"), ",")}, "owner")
+	if err != nil {
+		return err
+	}
+	http.Redirect(w, r, fmt.Sprintf("/quotes/%d", id), http.StatusSeeOther)
+	return nil
+}
+
 func (s *Service) searchPage(w http.ResponseWriter, r *http.Request) error {
 	d, err := s.searched(r)
 	if err != nil {
 		return err
 	}
-	for kind, into := range map[byte]*[]string{facetAuthor: &d.Authors, facetSource: &d.Sources, facetTag: &d.Tags} {
+	for kind, into := range map[byte]*[]counted{facetAuthor: &d.Authors, facetSource: &d.Sources, facetTag: &d.Tags} {
 		if *into, err = s.common(r.Context(), kind, 100); err != nil {
 			return err
 		}
@@ -271,11 +351,15 @@ func form(w http.ResponseWriter, r *http.Request) (int64, error) {
 	if err != nil {
 		return 0, ErrUnknown
 	}
+	return id, readForm(w, r)
+}
+
+func readForm(w http.ResponseWriter, r *http.Request) error {
 	r.Body = http.MaxBytesReader(w, r.Body, 64<<10)
 	if err := r.ParseForm(); err != nil {
-		return 0, &BadRequest{"the form could not be read", "a quote has at most 20,000 bytes"}
+		return &BadRequest{"the form could not be read", "a quote has at most 20,000 bytes"}
 	}
-	return id, nil
+	return nil
 }
 
 func (s *Service) editQuote(w http.ResponseWriter, r *http.Request) error {

@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"os"
+	"os/exec"
 	"slices"
 	"strings"
 	"testing"
@@ -246,6 +247,48 @@ func TestOwner(t *testing.T) {
 		if resp, _ := request(t, client(t), "GET", at+path, nil); resp.StatusCode != want {
 			t.Errorf("%s: %d, want %d", path, resp.StatusCode, want)
 		}
+	}
+}
+
+// TestOwnersShelf: the owner adds a quote by hand, and finds again what he hid.
+func TestOwnersShelf(t *testing.T) {
+	s, at, secret := site(t)
+	importText(t, s, "rhymes", rhymes)
+	own := url.Values{"text": {"Mind the step, it minds you."}, "author": {"A. Tester"}, "tags": {"stairs"}}
+	if resp, _ := request(t, client(t), "POST", at+"/quotes", own); resp.StatusCode != 401 && resp.StatusCode != 403 {
+		t.Fatalf("anyone may add: %d", resp.StatusCode)
+	}
+	owner := client(t)
+	request(t, owner, "POST", at+"/owner/login", url.Values{"secret": {secret}})
+	for _, text := range []string{"Mind the step, it minds you.", "mind the step; it minds YOU!"} { // the second is the same one
+		own.Set("text", text)
+		if resp, body := request(t, owner, "POST", at+"/quotes", own); resp.StatusCode != 303 || resp.Header.Get("Location") != "/quotes/7" {
+			t.Errorf("adding %q: %d %s %s", text, resp.StatusCode, resp.Header.Get("Location"), body)
+		}
+	}
+	own.Set("text", " ")
+	if resp, _ := request(t, owner, "POST", at+"/quotes", own); resp.StatusCode != 409 {
+		t.Errorf("adding nothing: %d", resp.StatusCode)
+	}
+	if full, err := s.Get(t.Context(), 7); err != nil || full.Origin != "owner" || !slices.Equal(full.Tags, []string{"stairs"}) || len(full.Also) != 1 {
+		t.Errorf("added: %+v, %v", full, err)
+	}
+	if err := s.Hide(t.Context(), 3, true); err != nil {
+		t.Fatal(err)
+	}
+	if resp, body := request(t, owner, "GET", at+"/quotes/hidden", nil); resp.StatusCode != 200 || !strings.Contains(body, "/quotes/3") || strings.Contains(body, "/quotes/4") {
+		t.Errorf("the hidden ones: %d\n%s", resp.StatusCode, body)
+	}
+	if resp, _ := request(t, client(t), "GET", at+"/quotes/hidden", nil); resp.StatusCode != 401 && resp.StatusCode != 403 {
+		t.Errorf("anyone sees the hidden ones: %d", resp.StatusCode)
+	}
+}
+
+// TestScript has the compiler check the page's script.
+func TestScript(t *testing.T) {
+	tsc := systemtest.Tool(t, "tsc", "node-typescript")
+	if out, err := exec.CommandContext(t.Context(), tsc, "--project", "page").CombinedOutput(); err != nil {
+		t.Errorf("tsc: %v\n%s", err, out)
 	}
 }
 

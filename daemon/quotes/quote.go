@@ -33,7 +33,7 @@ const (
 
 // clean brings an item into the form that is stored and says why it cannot be.
 func (it Item) clean() (Item, string) {
-	it.Text = cleanText(it.Text)
+	it.Text = outdented(cleanText(it.Text))
 	it.Author = cleanLine(it.Author)
 	it.Source = cleanLine(it.Source)
 	switch {

@@ -549,3 +549,18 @@ func TestExport(t *testing.T) {
 		}
 	}
 }
+
+func TestOutdented(t *testing.T) {
+	for in, want := range map[string]string{
+		"\t\"Yes?\"\n\t\"No.\"":  "\"Yes?\"\n\"No.\"",
+		"\tA paragraph\nof two.": "        A paragraph\nof two.",
+		"  a\n\n    b\n  c":      "a\n\n  b\nc",
+		"plain":                  "plain",
+		"   ":                    "",
+	} {
+		it, _ := Item{Text: in}.clean()
+		if it.Text != want {
+			t.Errorf("%q became %q, want %q", in, it.Text, want)
+		}
+	}
+}

@@ -226,7 +226,7 @@ func (s *Service) chosen(ctx context.Context, seed string, size, lines int) (Quo
 			return Quote{}, err
 		}
 		for _, q := range qs {
-			if len(q.Text) <= size && countLines(q.Text) <= lines {
+			if len(q.Text) <= size && countLines(q.Text) <= lines && !isSet(q.Text) { // a drawing is none for a wall
 				return q, nil
 			}
 			if best.ID == 0 || len(q.Text) < len(best.Text) {

@@ -411,6 +411,35 @@ func (s *Service) browse(ctx context.Context, q Query, limit int) (Page, error) 
 	return page, nil
 }
 
+// hidden lists hidden quotes, the newest first.
+func (s *Service) hidden(ctx context.Context, cursor string) (Page, error) {
+	below, err := decodeOffset(cursor)
+	if err != nil {
+		return Page{}, err
+	}
+	if below == 0 {
+		below = 1<<63 - 1
+	}
+	const limit = 50
+	var page Page
+	err = s.db.View(ctx, func(tx *store.Tx) error {
+		ids, err := scanAll[int64](tx.QueryContext(ctx, `SELECT id FROM quote WHERE id < ? AND hidden <> 0 ORDER BY id DESC LIMIT ?`, below, limit+1))
+		if err != nil {
+			return err
+		}
+		if len(ids) > limit {
+			ids = ids[:limit]
+			page.Next = encodeOffset(ids[limit-1])
+		}
+		page.Hits, err = hitsOf(ctx, tx, ids)
+		return err
+	})
+	if err != nil {
+		return Page{}, fmt.Errorf("listing hidden quotes: %w", err)
+	}
+	return page, nil
+}
+
 // hitsOf reads quotes with their tags, in the order of ids.
 func hitsOf(ctx context.Context, tx *store.Tx, ids []int64) ([]Hit, error) {
 	if len(ids) == 0 {

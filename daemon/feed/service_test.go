@@ -194,8 +194,8 @@ func TestExpired(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	if _, body := get(t, pages.URL+"/feed"); !strings.Contains(body, "older than it should be") {
-		t.Error("the page does not say that its copy is stale")
+	if _, body := get(t, pages.URL+"/feed"); !strings.Contains(body, "Older than it should be, the last good copy is shown: Gazette (3 h ago)") {
+		t.Errorf("the page does not say that its copy is stale: %s", body)
 	}
 	close(answered)
 	eventually(t, "the new copy is shown", func() bool { return len(feedJSON(t, pages).Items) == 4 })

@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/sierpi/sierpi/daemon/web"
 )
@@ -84,6 +86,10 @@ var pageTemplate = template.Must(template.New("page.html").Funcs(web.Funcs()).Fu
 	"clock": func(t time.Time) string { return t.Local().Format("15:04") },
 	"iso":   func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
 	"size":  size,
+	"sentence": func(s string) string {
+		r, n := utf8.DecodeRuneInString(s)
+		return string(unicode.ToUpper(r)) + s[n:]
+	},
 }).ParseFS(files, "page.html"))
 
 // pageData is what the template shows.

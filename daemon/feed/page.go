@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/sierpi/sierpi/daemon/web"
 )
@@ -80,17 +82,23 @@ var pageTemplate = template.Must(template.New("page.html").Funcs(web.Funcs()).Fu
 		}
 		return d.Round(time.Second).String()
 	},
-	"date": func(t time.Time) string { return t.UTC().Format("2 Jan 2006, 15:04") },
-	"iso":  func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
-	"size": size,
+	// The visitors are where the machine is.
+	"clock": func(t time.Time) string { return t.Local().Format("15:04") },
+	"iso":   func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
+	"size":  size,
+	"sentence": func(s string) string {
+		r, n := utf8.DecodeRuneInString(s)
+		return string(unicode.ToUpper(r)) + s[n:]
+	},
 }).ParseFS(files, "page.html"))
 
 // pageData is what the template shows.
 type pageData struct {
 	Rows        []row
-	Total       int // rows that fit the filter
-	Items       int // of all sources
-	Fresh       int // rows new since the last visit, of all
+	Days        []day // the same rows
+	Total       int   // rows that fit the filter
+	Items       int   // of all sources
+	Fresh       int   // rows new since the last visit, of all
 	Seen        uint64
 	Visited     bool // there was a last visit
 	Filter      filter
@@ -98,9 +106,69 @@ type pageData struct {
 	Sources     []status
 	Resolutions []string
 	Stale       bool
+	Trouble     string // which copies are older than they should be, or missing; "" for none
 	URL         *url.URL
 	Page, Pages int
 	Feeds       string // the query of the feeds that follow the same filter
+}
+
+// day is the rows of one.
+type day struct {
+	Name string
+	Rows []row
+}
+
+// days parts rows, which are in order, by the machine's days.
+func days(rows []row, now time.Time) []day {
+	var out []day
+	for _, r := range rows {
+		name := dayName(r.When, now)
+		if len(out) == 0 || out[len(out)-1].Name != name {
+			out = append(out, day{Name: name})
+		}
+		last := &out[len(out)-1]
+		last.Rows = append(last.Rows, r)
+	}
+	return out
+}
+
+func dayName(t, now time.Time) string {
+	if t.IsZero() {
+		return "Without a date"
+	}
+	t, now = t.Local(), now.Local()
+	midnight := func(t time.Time) time.Time { return time.Date(t.Year(), t.Month(), t.Day(), 0, 0, 0, 0, time.UTC) }
+	switch midnight(now).Sub(midnight(t)) {
+	case 0:
+		return "Today"
+	case 24 * time.Hour:
+		return "Yesterday"
+	}
+	if t.Year() == now.Year() {
+		return t.Format("Monday, 2 January")
+	}
+	return t.Format("Monday, 2 January 2006")
+}
+
+// trouble says in a sentence which copies are old or missing.
+func trouble(list []status) string {
+	var old, missing []string
+	for _, st := range list {
+		switch {
+		case st.Never:
+			missing = append(missing, st.Name)
+		case st.Stale != "":
+			old = append(old, st.Name+" ("+ago(st.Age)+")")
+		}
+	}
+	var parts []string
+	if len(old) > 0 {
+		parts = append(parts, "Older than it should be, the last good copy is shown: "+strings.Join(old, ", ")+".")
+	}
+	if len(missing) > 0 {
+		parts = append(parts, "Not read yet: "+strings.Join(missing, ", ")+".")
+	}
+	return strings.Join(parts, " ")
 }
 
 // IsNew tells whether an item came since the last visit.
@@ -128,6 +196,8 @@ func (s *Service) page(w http.ResponseWriter, r *http.Request) {
 	}
 	from := min((f.Page-1)*rowsPerPage, len(rows))
 	d.Rows = rows[from:min(from+rowsPerPage, len(rows))]
+	d.Days = days(d.Rows, s.now())
+	d.Trouble = trouble(st.list)
 	q := r.URL.Query()
 	q.Del("page")
 	q.Del("new")
@@ -207,7 +277,7 @@ func ago(d time.Duration) string {
 
 func size(n int64) string {
 	switch {
-	case n >= 1<<30:
+	case n >= 1000<<20:
 		return strconv.FormatFloat(float64(n)/(1<<30), 'f', 1, 64) + " GiB"
 	case n >= 1<<20:
 		return strconv.FormatInt(n>>20, 10) + " MiB"

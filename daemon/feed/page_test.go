@@ -48,7 +48,7 @@ func TestEpisodes(t *testing.T) {
 		if err := json.Unmarshal([]byte(body), &f); err != nil || len(f.Items) != n {
 			t.Errorf("%s: %d rows, want %d (%v)", query, len(f.Items), n, err)
 		}
-		if _, page := get(t, pages.URL+"/feed?"+query); strings.Count(page, `<p class="meta"><time`)+strings.Count(page, ` · <time`) != n {
+		if _, page := get(t, pages.URL+"/feed?"+query); strings.Count(page, "<time ") != n {
 			t.Errorf("%s: the page does not show %d rows", query, n)
 		}
 	}
@@ -182,5 +182,30 @@ func TestMarkupIsText(t *testing.T) {
 	}
 	if !strings.Contains(body, "&lt;script&gt;alert(1)") {
 		t.Error("the title is not shown as text")
+	}
+}
+
+// TestDays: rows stand under the machine's days, and a clock that is not set makes
+// no nonsense of them.
+func TestDays(t *testing.T) {
+	now := time.Date(2026, 11, 25, 0, 30, 0, 0, time.Local)
+	for when, want := range map[time.Time]string{
+		now.Add(-time.Minute):    "Today",
+		now.Add(-time.Hour):      "Yesterday",
+		now.Add(-25 * time.Hour): "Monday, 23 November",
+		now.AddDate(-1, 0, 0):    "Tuesday, 25 November 2025",
+		now.Add(24 * time.Hour):  "Thursday, 26 November",
+		{}:                       "Without a date",
+	} {
+		if got := dayName(when, now); got != want {
+			t.Errorf("%v: %q, want %q", when, got, want)
+		}
+	}
+	if got := dayName(now, time.Unix(20, 0)); got != "Wednesday, 25 November 2026" {
+		t.Errorf("in 1970: %q", got)
+	}
+	rows := []row{{When: now}, {When: now.Add(-time.Minute)}, {When: now.Add(-time.Hour)}, {}}
+	if got := days(rows, now); len(got) != 3 || len(got[0].Rows) != 2 || len(got[2].Rows) != 1 {
+		t.Errorf("%+v", got)
 	}
 }

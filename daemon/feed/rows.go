@@ -23,6 +23,7 @@ type snapshot struct {
 // row is a line of the page: an episode with its releases, or any other item.
 type row struct {
 	Title string
+	Show  string // the title without the mark
 	Mark  string // "S02E03", a date, "Season 2"; "" for what is no release
 	When  time.Time
 	Seq   uint64 // of the newest item
@@ -60,9 +61,9 @@ func (r *Release) Mark() string {
 	return ""
 }
 
-// Quality is what one chooses a release by.
-func (r *Release) Quality() string {
-	parts := []string{r.Resolution, r.Source, r.Codec}
+// Kind is what one chooses a release by, beside its resolution.
+func (r *Release) Kind() string {
+	parts := []string{r.Source, r.Codec}
 	return strings.Join(slices.DeleteFunc(parts, func(s string) bool { return s == "" }), " ")
 }
 
@@ -104,7 +105,7 @@ func (s *Service) rebuild() {
 				continue
 			}
 			byKey[key] = len(snap.rows)
-			snap.rows = append(snap.rows, row{Title: strings.TrimSpace(r.Show + " " + r.Mark()), Mark: r.Mark(), Items: []item{it}, id: key})
+			snap.rows = append(snap.rows, row{Title: strings.TrimSpace(r.Show + " " + r.Mark()), Show: r.Show, Mark: r.Mark(), Items: []item{it}, id: key})
 		}
 	}
 	if snap.made.IsZero() {

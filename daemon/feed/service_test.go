@@ -194,8 +194,8 @@ func TestExpired(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	if _, body := get(t, pages.URL+"/feed"); !strings.Contains(body, "older than it should be") {
-		t.Error("the page does not say that its copy is stale")
+	if _, body := get(t, pages.URL+"/feed"); !strings.Contains(body, "Older than it should be, the last good copy is shown: Gazette (3 h ago)") {
+		t.Errorf("the page does not say that its copy is stale: %s", body)
 	}
 	close(answered)
 	eventually(t, "the new copy is shown", func() bool { return len(feedJSON(t, pages).Items) == 4 })
@@ -262,6 +262,18 @@ func TestReboot(t *testing.T) {
 	if f := feedJSON(t, pages); len(f.Items) != 2 || f.Sierpi.Sources[0].Reason == "" {
 		t.Errorf("after the failed poll: %+v", f)
 	}
+	says(t, pages, "The kettle &amp; the robin", "the last good copy is shown: Gazette", "Nothing answers at", "The network or the clock is not ready")
+}
+
+// says holds that the page is there and has all of these in it.
+func says(t *testing.T, pages *httptest.Server, all ...string) {
+	t.Helper()
+	resp, body := get(t, pages.URL+"/feed")
+	for _, s := range all {
+		if resp.StatusCode != http.StatusOK || !strings.Contains(body, s) {
+			t.Errorf("%s, and the page does not say %q:\n%s", resp.Status, s, body)
+		}
+	}
 }
 
 // TestNothingYet is a first boot without network: the page says so at once.
@@ -302,6 +314,7 @@ func TestCaptivePortal(t *testing.T) {
 	if f := feedJSON(t, pages); len(f.Items) != 2 {
 		t.Errorf("%d items behind the portal, want the last good 2", len(f.Items))
 	}
+	says(t, pages, "v2.1.0: quieter hammer", "the last good copy is shown: Gazette", "log in to the network")
 }
 
 // TestFullCard keeps the copy in memory and says that it would not survive.
@@ -315,6 +328,7 @@ func TestFullCard(t *testing.T) {
 	if state, why := s.Health(); state != "stale" || !strings.Contains(why, "no space left") {
 		t.Errorf("health: %s, %s", state, why)
 	}
+	says(t, pages, "The kettle &amp; the robin", "no space left")
 }
 
 // fullCache fails to set as a full disk does; package cache tests the real disk.

@@ -13,6 +13,9 @@ func (p *titleParser) number() {
 				continue
 			}
 			if read(i) {
+				if p.Pack && p.LastSeason == 0 {
+					p.laterEpisode()
+				}
 				p.beside(i)
 				return
 			}
@@ -22,6 +25,31 @@ func (p *titleParser) number() {
 	for i := 1; i+5 < len(p.low); i++ {
 		if p.low[i] == 's' && digit(p.low[i+1]) && letter(p.low[i-1]) && p.seasonEpisode(i) && len(p.Episodes) > 0 {
 			p.Confidence.Numbering = 75
+			return
+		}
+	}
+}
+
+// laterEpisode looks for the episode of a season that was named by itself: "Season 2
+// (2026) 720p Episode 13", "Season 2 3of8".
+func (p *titleParser) laterEpisode() {
+	for i := p.numTo; i < len(p.low); i++ {
+		if !alnum(p.low[i]) || !p.starts(i) {
+			continue
+		}
+		if n, j := p.num(i, 3); j > i && strings.HasPrefix(p.low[j:], "of") {
+			if total, end := p.ofTotal(j); end > j && p.ends(end) && n <= total {
+				p.Pack, p.Episodes, p.Confidence.Numbering = false, []int{n}, min(p.Confidence.Numbering, 75)
+				return
+			}
+		}
+		j, ok := p.word(i, episodeWords)
+		if !ok || j-i == 1 {
+			continue
+		}
+		at := p.skip(j, 2)
+		if n, end := p.num(at, 4); end > at && p.ends(end) {
+			p.Pack, p.Episodes, p.Confidence.Numbering = false, []int{n}, min(p.Confidence.Numbering, 75)
 			return
 		}
 	}
@@ -82,7 +110,14 @@ func (p *titleParser) seasonEpisode(i int) bool {
 	if j == i+1 {
 		return false
 	}
-	k, ok := p.word(p.skip(j, 3), episodeMarks)
+	from := p.skip(j, 3)
+	if p.at(from) == 'x' && (digit(p.at(from+1)) || p.at(from+1) == 'e' && digit(p.at(from+2))) {
+		from++ // S02xE03, S02-x03
+	}
+	k, ok := p.word(from, episodeMarks)
+	if !ok && from > j && p.low[from-1] == 'x' {
+		k, ok = from, true
+	}
 	if !ok {
 		return false
 	}
@@ -161,11 +196,17 @@ func (p *titleParser) chain(season, first, from, end int) int {
 	return end
 }
 
+// ands join two episodes that are both written out.
+var ands = []string{" & ", ".&.", "_&_", "&", " and ", ".and.", "_and_"}
+
 // nextEpisode reads one further episode behind i.
 func (p *titleParser) nextEpisode(season, last, width, i int) (ep, at, end int, ok bool) {
 	j := i
 	joined := false // by a hyphen and nothing else
+	and, isAnd := p.word(i, ands)
 	switch {
+	case isAnd:
+		j = and
 	case p.at(j) == '-' || p.at(j) == '~' || p.at(j) == '_' || p.at(j) == '+':
 		joined = p.at(j) != '_' || width == 2
 		j++
@@ -423,6 +464,12 @@ func (p *titleParser) season(i int) bool {
 		j = p.skip(j, 2)
 	}
 	season, end := p.num(j, 4)
+	if end == j && j-i > 2 && sure != 70 {
+		season, end = p.roman(j)
+	}
+	if p.low[i] == 's' && p.at(end) == 'd' && digit(p.at(end+1)) {
+		_, end = p.num(end+1, 2) // a disc of it: S02D1
+	}
 	if end == j || !p.ends(end) || end-j == 3 && season > 100 {
 		return false
 	}
@@ -467,6 +514,26 @@ func (p *titleParser) season(i int) bool {
 		}
 	}
 	return p.done(i, end, sure)
+}
+
+// roman reads a number up to 39 as the Romans wrote it.
+func (p *titleParser) roman(i int) (v, end int) {
+	last := 0
+	for end = i; end < len(p.low) && end-i < 6; end++ {
+		n := strings.IndexByte("ivx", p.low[end])
+		if n < 0 {
+			break
+		}
+		n = []int{1, 5, 10}[n]
+		if v += n; n > last && last > 0 {
+			v -= 2 * last
+		}
+		last = n
+	}
+	if !p.ends(end) {
+		return 0, i
+	}
+	return v, end
 }
 
 // ordinalSeason reads "2nd Season".
@@ -536,6 +603,10 @@ func (p *titleParser) episodeMark(i int) bool {
 			if single {
 				sure = 75
 			}
+			if season, from := p.earlierSeason(i); from < i && !single {
+				p.Season = season
+				return p.done(from, end, 75)
+			}
 			return p.done(i, end, sure)
 		}
 	}
@@ -547,6 +618,23 @@ func (p *titleParser) episodeMark(i int) bool {
 		}
 	}
 	return false
+}
+
+// earlierSeason finds a season named by itself before an episode at i: "Season 6
+// (2026) 720p Episode 13". Without one from is i.
+func (p *titleParser) earlierSeason(i int) (season, from int) {
+	for from = p.from; from < i; from++ {
+		if !p.starts(from) || !letter(p.low[from]) {
+			continue
+		}
+		if j, ok := p.word(from, seasonWords); ok {
+			at := p.skip(j, 2)
+			if n, end := p.num(at, 4); end > at && p.ends(end) && end <= i {
+				return n, from
+			}
+		}
+	}
+	return 0, i
 }
 
 // first notes an episode of the only season.
@@ -574,9 +662,14 @@ func (p *titleParser) episodeOf(i int) bool {
 			}
 		}
 	}
-	if ep, j := p.num(i, 4); j > i && strings.HasPrefix(p.low[j:], "of") {
-		if _, end := p.num(j+2, 3); end > j+2 && p.ends(end) {
-			return p.first(ep, i, end, 80)
+	if ep, j := p.num(i, 4); j > i {
+		if n, end := p.ofTotal(j); end > j && p.ends(end) && ep <= n {
+			switch {
+			case strings.HasPrefix(p.low[j:], "of"):
+				return p.first(ep, i, end, 80)
+			case p.termFrom >= 0 && i > p.from && n > 1 && ep > 0: // "3 of 7" is said of other things too
+				return p.first(ep, i, end, 65)
+			}
 		}
 	}
 	return false

@@ -174,7 +174,7 @@ func (h Hints) skip(t time.Time) time.Duration {
 // Failed notes a poll that brought no good copy: r is the answer if there was one,
 // err what was wrong with it.
 func (p *Poll) Failed(r *Response, err error, pace Pace, now time.Time) {
-	p.LastTry, p.Error = now, err.Error()
+	p.LastTry, p.Error = now, Explain(err, now)
 	p.Failures++
 	if p.Address != "" && p.Failures >= homeAfter {
 		p.Address = "" // the new address is no good: back to the owner's

@@ -17,7 +17,9 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"os"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -363,4 +365,28 @@ func FuzzHeaders(f *testing.F) {
 			t.Errorf("after 503 waits %v", p.Wait)
 		}
 	})
+}
+
+// TestExplain: what people read on the page names what is missing, and nothing of Go.
+func TestExplain(t *testing.T) {
+	now := time.Date(1970, 1, 1, 0, 0, 20, 0, time.UTC)
+	dial := func(errno syscall.Errno) error {
+		return fmt.Errorf("reading http://a.example/: %w", &net.OpError{Op: "dial", Net: "tcp", Addr: &net.TCPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 80}, Err: os.NewSyscallError("connect", errno)})
+	}
+	for want, err := range map[string]error{
+		"no machine named a.example":        fmt.Errorf("reading: %w", &net.DNSError{Name: "a.example", IsNotFound: true}),
+		"name server does not answer":       &net.DNSError{Name: "a.example", IsTimeout: true},
+		"nothing answers at 192.0.2.1:80":   dial(syscall.ECONNREFUSED),
+		"no way to 192.0.2.1:80":            dial(syscall.ENETUNREACH),
+		"not valid on 1 January 1970":       fmt.Errorf("x: %w", x509.CertificateInvalidError{Reason: x509.Expired}),
+		"not to be trusted":                 x509.UnknownAuthorityError{},
+		"did not answer in time":            fmt.Errorf("x: %w", context.DeadlineExceeded),
+		"hung up":                           syscall.ECONNRESET,
+		"list its host under allow-private": fmt.Errorf("%w: list its host under allow-private", ErrDenied),
+		"something else":                    errors.New("something else"),
+	} {
+		if got := Explain(err, now); !strings.Contains(got, want) || strings.Contains(got, "dial tcp") {
+			t.Errorf("%v: %q, want %q in it", err, got, want)
+		}
+	}
 }

@@ -170,7 +170,7 @@ func TestCalm(t *testing.T) {
 	open(t, ctx, base+"/kiosk")
 	await(t, ctx, "globalThis.sierpi?.screen.painted > 12")
 	compareCanvas(t, ctx, "sierpi.screen.painted")
-	if n := eval[int](t, ctx, "document.querySelectorAll('canvas').length"); n != 2 {
+	if n := eval[int](t, ctx, "document.querySelectorAll('canvas.picture').length"); n != 2 {
 		t.Errorf("%d canvases: two are faded into one another", n)
 	}
 	// Frames are a twelfth of the daemon's.

@@ -460,7 +460,7 @@ func TestVisitorsOnly(t *testing.T) {
 	if got := form(owner, "/owner/wall", url.Values{"do": {"thaw"}}); got != http.StatusSeeOther {
 		t.Fatalf("thawing: status %d", got)
 	}
-	r = takeRemote(t, d, visitor)
+	takeRemote(t, d, visitor)
 
 	// The owner bans: the visit is over, the address does not come in again.
 	page := ownerPage(t, d, owner)

@@ -2,7 +2,7 @@
 // part of the universe yet.
 
 const FRAME = 5; // cells between a ghost and its frame
-const COLOURS = ["#8cf0d7", "#f2b8ff", "#ffd479", "#9ec5ff", "#ffa8a0", "#c9f08c"];
+const COLOURS = ["#8cf0d7", "#f2b8ff", "#9ec5ff", "#c9f08c", "#ffffff"]; // none that Life glows in
 
 /**
  * A visitor's colour: the same on the wall and on the phone.

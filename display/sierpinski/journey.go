@@ -98,7 +98,7 @@ type holeTones struct {
 // edges are longer: with all tones it would take half as much again as 4 MB/s.
 const (
 	zoomTones     = 40
-	zoomTonesFast = 17
+	zoomTonesFast = 14
 )
 
 // coarse reports whether a journey gets fewer tones.

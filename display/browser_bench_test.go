@@ -123,14 +123,14 @@ func BenchmarkBrowser(b *testing.B) {
 					_, _ = w.Write(cells)
 				}))
 				defer srv.Close()
-				measure(b, fmt.Sprintf("%s/?w=%d&h=%d&scale=%d", srv.URL, size.w, size.h, size.scale), "", "(globalThis.frames_ ?? 0)", 30)
+				measure(b, fmt.Sprintf("%s/?w=%d&h=%d&scale=%d", srv.URL, size.w, size.h, size.scale), "", "(globalThis.frames_ ?? 0)", 5)
 				plain = last
 			})
 			for _, sharp := range []bool{false, true} {
 				b.Run(name+"/sierpi/fade="+map[bool]string{false: "on", true: "off"}[sharp], func(b *testing.B) {
 					s := newStage(b, display.Options{Width: size.w, Height: size.h, Scenes: []string{"life"}, Seed: 20, Sharp: sharp, AllowFlashes: sharp})
 					s.Forward(2 * generation)
-					measure(b, serve(b, s)+"/kiosk", "", "(globalThis.sierpi?.screen.total ?? 0)", 60)
+					measure(b, serve(b, s)+"/kiosk", "", "(globalThis.sierpi?.screen.total ?? 0)", 30)
 					if plain.perFrame > 0 {
 						b.ReportMetric(last.perFrame/plain.perFrame, "of-percell")
 					}

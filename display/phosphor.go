@@ -22,7 +22,8 @@ type phosphor struct {
 	cells  []uint8 // live<<7 | heat
 	table  []uint8
 	frames int
-	every  int // frames a step of ageing
+	every  int  // frames a step of ageing
+	due    bool // a step of ageing waits for the next exposure
 	aged   uint32
 	width  int
 	colour []wire.RGB // of each heat
@@ -42,7 +43,9 @@ const (
 // light), the colours of heat 0 to 127 and how many heats a second a dead cell loses at most.
 func newPhosphor(width, height, fps, steps int, colours []wire.RGB, cooling float64) *phosphor {
 	p := &phosphor{cells: make([]uint8, width*height), width: width, table: make([]uint8, 256), cooling: cooling}
-	p.every = (fps + steps - 1) / steps
+	// At most every second frame, as the life below: a frame in which nothing changes costs a
+	// browser next to nothing, and it is the browser that works hardest.
+	p.every = max(min(2, fps/10), (fps+steps-1)/steps)
 	p.rate = float64(fps) / float64(p.every)
 	p.setColours(colours)
 	return p
@@ -77,12 +80,20 @@ func cooled(colours []wire.RGB, heat int, rate, cooling float64) int {
 	return down
 }
 
-// age lets one frame pass.
+// age lets one frame pass. A step of ageing that is due waits for an exposure in the
+// same frame or the next, so that both change the picture once.
 func (p *phosphor) age() {
+	p.cool()
 	p.frames++
-	if p.frames%p.every != 0 {
+	p.due = p.frames%p.every == 0
+}
+
+// cool is a step of ageing, if one is due.
+func (p *phosphor) cool() {
+	if !p.due {
 		return
 	}
+	p.due = false
 	p.aged++
 	for i, v := range p.cells {
 		p.cells[i] = p.table[v]
@@ -92,6 +103,7 @@ func (p *phosphor) age() {
 // expose sets which cells live: words as life.Torus has them, rows of stride
 // words, of which the picture begins at column x0 (a multiple of 64) and row y0.
 func (p *phosphor) expose(words []uint64, stride, x0, y0 int) {
+	p.cool()
 	height := len(p.cells) / p.width
 	for y := range height {
 		row := p.cells[y*p.width : (y+1)*p.width]

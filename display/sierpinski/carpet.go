@@ -49,7 +49,7 @@ func NewCarpet(width, height int, s Settings) (*Carpet, error) {
 		return nil, err
 	}
 	return &Carpet{
-		tones: newTones(s, carpetGroups*zoomTones), journey: newJourney(carpetPictures, s),
+		tones: newTones(s, carpetGroups*zoomTones), journey: newJourney(carpetPictures, width, height, s),
 		width: width, height: height, level: s.Level,
 		cols: newAxis(width), rows: newAxis(height),
 	}, nil

@@ -46,7 +46,7 @@ func NewZoom(width, height int, s Settings) (*Zoom, error) {
 		return nil, err
 	}
 	return &Zoom{
-		tones: newTones(s, zoomGroups*zoomTones), journey: newJourney(zoomPictures, s),
+		tones: newTones(s, zoomGroups*zoomTones), journey: newJourney(zoomPictures, width, height, s),
 		width: width, height: height, level: s.Level,
 	}, nil
 }

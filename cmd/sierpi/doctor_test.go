@@ -8,6 +8,8 @@ import (
 	"errors"
 	"flag"
 	"io"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
@@ -206,5 +208,28 @@ func TestRedactor(t *testing.T) {
 		if got := string(r.text([]byte(in))); got != want {
 			t.Errorf("%q\n got %q\nwant %q", in, got, want)
 		}
+	}
+}
+
+// The daemon is found where it listens, beside a server of somebody else's.
+func TestAskDaemon(t *testing.T) {
+	other := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "<html>It works!") }))
+	defer other.Close()
+	ours := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.WriteHeader(http.StatusServiceUnavailable) // with a report all the same
+		io.WriteString(w, `{"status":"failed","parts":[{"name":"store","state":"failed","why":"no disk"}]}`)
+	}))
+	defer ours.Close()
+	address := func(s *httptest.Server) string { return strings.TrimPrefix(s.URL, "http://") }
+	cfg := config.Default()
+	cfg.Web.Listen = address(ours)
+	p := patient{cfg: cfg}
+	got := p.daemon(t.Context())
+	if len(got) != 1 || got[0].State != trouble || !strings.Contains(got[0].Detail, "store is failed: no disk") {
+		t.Errorf("%+v", got)
+	}
+	cfg.Web.Listen = address(other)
+	if _, where, err := askDaemon(t.Context(), cfg, "/healthz"); err == nil && where == address(other) || err != nil && !strings.Contains(err.Error(), "somebody else's") {
+		t.Errorf("%v %v", where, err)
 	}
 }

@@ -476,8 +476,8 @@ func (p *patient) daemon(ctx context.Context) []finding {
 		Status string
 		Parts  []struct{ Name, State, Why string }
 	}
-	if json.Unmarshal(body, &report) != nil || report.Status == "" {
-		return []finding{{"daemon", trouble, "somebody else answers at " + address, "give one of the two another address: listen in the [web] table"}}
+	if err := json.Unmarshal(body, &report); err != nil {
+		return []finding{{"daemon", trouble, "it answers at " + address + ", but not as this version of sierpi does: " + err.Error(), "restart it: sudo systemctl restart sierpi"}}
 	}
 	f := finding{"daemon", healthy, "answers at " + address, ""}
 	for _, part := range report.Parts {
@@ -489,23 +489,30 @@ func (p *patient) daemon(ctx context.Context) []finding {
 	return []finding{f}
 }
 
-// askDaemon gets one of the daemon's answers from where it listens.
+// askDaemon gets one of the daemon's answers from where it listens: where the config
+// says, and on the appliance's ports. Somebody else's server there is passed over.
 func askDaemon(ctx context.Context, cfg config.Config, path string) (body []byte, address string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	listen := []string{"localhost:80", cfg.Web.Listen}
+	listen, sign := []string{cfg.Web.Listen, "localhost:80"}, `"parts"`
 	if path == "/metrics" {
-		listen = []string{cfg.Web.MetricsListen, "localhost:9101"}
+		listen, sign = []string{cfg.Web.MetricsListen, "localhost:9101"}, "sierpi_build_info"
 	}
 	for _, address := range listen {
 		if address == "" {
 			continue
 		}
-		body, getErr := get(ctx, "http://"+address+path)
-		if getErr == nil {
+		if strings.HasPrefix(address, ":") {
+			address = "localhost" + address
+		}
+		body, askErr := get(ctx, "http://"+address+path)
+		if askErr == nil && !strings.Contains(string(body), sign) {
+			askErr = fmt.Errorf("%s is somebody else's server", address)
+		}
+		if askErr == nil {
 			return body, address, nil
 		}
-		err = errors.Join(err, getErr)
+		err = errors.Join(err, askErr)
 	}
 	return nil, "", err
 }

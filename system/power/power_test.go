@@ -544,3 +544,24 @@ clocks          1400 MHz  arm
 		t.Errorf("%q %v", out.String(), err)
 	}
 }
+
+// A bus that speaks SMBus only says what it cannot do.
+func TestSMBusRefuses(t *testing.T) {
+	f, err := os.Open(os.DevNull)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := &smbus{file: f}
+	if err := b.Tx(0x40, []byte{1, 2, 3}, nil); err == nil || !strings.Contains(err.Error(), "SMBus only") {
+		t.Errorf("%v", err)
+	}
+	if err := b.Tx(0x40, []byte{1}, make([]byte, 2)); err == nil {
+		t.Error("/dev/null passed for a bus")
+	}
+	if b.SetSpeed(0) == nil || b.Close() != nil {
+		t.Error("SetSpeed, Close")
+	}
+	if _, err := openBus(4711); system.ExitCodeOf(err) != system.ExitImpossible {
+		t.Errorf("%v", err)
+	}
+}

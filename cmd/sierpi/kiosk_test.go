@@ -362,9 +362,6 @@ func whitener(t *testing.T, daemon string) (address string, whiten func()) {
 // Whatever happens to the browser, the wall paints again by itself: real X server,
 // session, window manager and Chromium; that it paints is the daemon's word.
 func TestKioskHeals(t *testing.T) {
-	if testing.Short() {
-		t.Skip("SKIPPED: takes minutes")
-	}
 	fbdir := t.TempDir()
 	display := xserver(t, "Xvfb", "xvfb", "-screen", "0", "1280x720x24", "-fbdir", fbdir)
 	d := start(t, t.TempDir(), "--listen", freeAddress(t))
@@ -441,9 +438,6 @@ func markCrashed(t *testing.T, path string) {
 // A screen that is switched off by somebody is switched on again, and the wall is
 // on it. Xvfb's screen cannot be switched off; that of Xorg's dummy driver can.
 func TestKioskOutput(t *testing.T) {
-	if testing.Short() {
-		t.Skip("SKIPPED: takes minutes")
-	}
 	systemtest.Root(t)
 	if _, err := os.Stat("/usr/lib/xorg/modules/drivers/dummy_drv.so"); err != nil {
 		systemtest.Missing(t, "Xorg's dummy driver is not installed (apt-get install xserver-xorg-video-dummy)")

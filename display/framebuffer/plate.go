@@ -34,8 +34,8 @@ func (pl *plate) at(x, y int) uint32 { return pl.line(y)[x-pl.area.Min.X] }
 func over(top, below uint32) uint32 {
 	through := top >> 24 // 0 to 255, for nothing to all
 	through += through >> 7
-	odd := (below & 0xff00ff) * through >> 8 & 0xff00ff
-	even := (below & 0x00ff00) * through >> 8 & 0x00ff00
+	odd := ((below&0xff00ff)*through + 0x800080) >> 8 & 0xff00ff
+	even := ((below&0x00ff00)*through + 0x008000) >> 8 & 0x00ff00
 	return top&0xffffff + odd + even
 }
 
@@ -307,7 +307,7 @@ func shade(drawn *image.RGBA, area, whole image.Rectangle) {
 			alpha := uint32(a*255 + 0.5)
 			i := drawn.PixOffset(x, y)
 			for c := range 3 {
-				drawn.Pix[i+c] = uint8(uint32(night[c]) * alpha / 255)
+				drawn.Pix[i+c] = uint8((uint32(night[c])*alpha + 127) / 255)
 			}
 			drawn.Pix[i+3] = uint8(alpha)
 		}

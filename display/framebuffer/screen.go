@@ -56,6 +56,7 @@ type screen struct {
 	cards   Cards
 	sign    string
 	power   bool
+	said    map[string]string
 
 	painted   int // since the last heartbeat
 	repainted int
@@ -71,13 +72,12 @@ func Run(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
-	s := &screen{Options: o, painter: NewPainter(o.Device), table: t, power: true}
+	s := &screen{Options: o, painter: NewPainter(o.Device), table: t, power: true, said: map[string]string{}}
 	if err := s.show(waitFrame(o.Device.Width, o.Device.Height), "The wall wakes up."); err != nil {
 		return err
 	}
 	began, pause := time.Now(), firstPause
 	for {
-		first := s.frame == nil
 		err := s.attend(ctx)
 		if ctx.Err() != nil {
 			return nil
@@ -86,10 +86,7 @@ func Run(ctx context.Context, o Options) error {
 		if errors.As(err, &broken) {
 			return err
 		}
-		if first && s.frame != nil || !first {
-			pause = min(pause, longestPause)
-		}
-		s.Log.Info("the daemon is away; it is asked again", "err", err, "in", pause)
+		s.say("the daemon is away; it is asked again", err)
 		switch {
 		case s.frame != nil:
 			s.sign = lastPicture
@@ -107,11 +104,21 @@ func Run(ctx context.Context, o Options) error {
 			return nil
 		case <-time.After(time.Duration(float64(pause) * (0.75 + rand.Float64()/2))):
 		}
-		if pause *= 2; s.painted > 0 {
-			pause = firstPause
+		pause = min(2*pause, longestPause)
+		if s.painted > 0 {
+			pause, s.painted = firstPause, 0
 		}
-		pause = min(pause, longestPause)
 	}
+}
+
+// say logs what does not work once, and again when it is something else: the journal may
+// be on a card.
+func (s *screen) say(what string, err error) {
+	if s.said[what] == err.Error() {
+		return
+	}
+	s.said[what] = err.Error()
+	s.Log.Info(what, "err", err)
 }
 
 // paintError is a failure of our own, not of the connection.
@@ -202,7 +209,7 @@ func (s *screen) dial(ctx context.Context) (*websocket.Conn, error) {
 	u.RawQuery = url.Values{"rate": {strconv.FormatFloat(s.Rate, 'f', -1, 64)}, "id": {"framebuffer"}, "output": {s.Device.Name()}}.Encode()
 	header, err := s.token()
 	if err != nil {
-		s.Log.Info("without the wall's token the picture has fewer frames", "err", err)
+		s.say("without the wall's token the picture has fewer frames", err)
 	}
 	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
 	defer cancel()
@@ -285,7 +292,10 @@ func (s *screen) take(ctx context.Context, conn *websocket.Conn, data []byte) er
 		}
 	}
 	s.painter.Paint(f)
-	s.painted++
+	if s.painted++; came {
+		clear(s.said)
+		s.Log.Info("the wall is painted", "frame", f.Number)
+	}
 	s.unacked = true
 	return nil
 }

@@ -65,6 +65,7 @@ type keeper struct {
 	Options
 	client  *client
 	display display
+	clock   func() time.Duration // since the boot
 	program string
 	record  *record
 	boot    string
@@ -108,7 +109,7 @@ func Run(ctx context.Context, o Options) error {
 	if err != nil {
 		return fmt.Errorf("telling this boot from others: %w", err)
 	}
-	k := &keeper{Options: o, client: newClient(o.Daemon), program: program, record: rec, boot: boot, away: true, said: map[string]string{}}
+	k := &keeper{Options: o, client: newClient(o.Daemon), clock: uptime, program: program, record: rec, boot: boot, away: true, said: map[string]string{}}
 	k.ladder.level = rec.level(boot, uptime())
 	if err := k.display.prepare(ctx); err != nil {
 		k.Log.Warn("the screen cannot be kept on", "err", err)
@@ -230,7 +231,7 @@ func (k *keeper) start(byStep bool) error {
 	if err != nil {
 		return err
 	}
-	k.browser, k.began, k.reported, k.crashes = b, uptime(), false, 0
+	k.browser, k.began, k.reported, k.crashes = b, k.clock(), false, 0
 	k.ladder.browserStarted(k.began, byStep)
 	k.Log.Info("the browser is started", "program", k.program, "pid", b.cmd.Process.Pid)
 	return nil
@@ -239,7 +240,7 @@ func (k *keeper) start(byStep bool) error {
 // ended takes in that the browser is gone, and returns how long to wait before the
 // next one: the first time not at all.
 func (k *keeper) ended() time.Duration {
-	lived := uptime() - k.began
+	lived := k.clock() - k.began
 	k.browser.kill()
 	how := k.browser.err
 	k.browser = nil
@@ -257,13 +258,13 @@ func (k *keeper) ended() time.Duration {
 
 // tick looks once and does what is due.
 func (k *keeper) tick(ctx context.Context) {
-	asked := uptime()
+	asked := k.clock()
 	s := k.see(ctx)
 	s.asked = asked
 	if ctx.Err() != nil {
 		return
 	}
-	now := uptime()
+	now := k.clock()
 	step := k.ladder.look(now, s)
 	if s.fine && !k.reported {
 		k.reported = true
@@ -284,7 +285,7 @@ func (k *keeper) tick(ctx context.Context) {
 
 // see finds out how the wall is, and opens the pages that are wished for.
 func (k *keeper) see(ctx context.Context) sight {
-	now := uptime()
+	now := k.clock()
 	if k.read == 0 || now-k.read >= readOutputs || k.differs() {
 		k.readOutputs(ctx, now)
 	}
@@ -417,7 +418,7 @@ func (k *keeper) seeOutput(ctx context.Context, w wish) sight {
 	}
 	g, answers := k.glance(ctx, p)
 	// The first heartbeat takes its time, and what came before it is of another page.
-	fresh := k.ladder.painted && uptime()-p.opened < 2*k.ladder.patience()
+	fresh := k.ladder.painted && k.clock()-p.opened < 2*k.ladder.patience()
 	switch {
 	case !answers:
 		return sight{why: "the page does not answer"}
@@ -517,7 +518,7 @@ func (k *keeper) open(ctx context.Context, p *page, path string) error {
 	if err := k.browser.open(ctx, p, address); err != nil {
 		return err
 	}
-	p.path, p.opened = path, uptime()
+	p.path, p.opened = path, k.clock()
 	return nil
 }
 

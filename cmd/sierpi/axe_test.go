@@ -113,8 +113,12 @@ func TestPagesForEverybody(t *testing.T) {
 				at = fmt.Sprintf("%s, %s, %s", path, who, look.name)
 				where := at
 				mu.Unlock()
-				if err := chromedp.Do(ctx, chromedp.EmulateViewport(look.width, look.height), scheme(look.scheme, still), chromedp.Navigate(d.pages+path)); err != nil {
-					t.Fatalf("%s: %v", where, err)
+				loading, loaded := context.WithTimeout(ctx, time.Minute)
+				err := chromedp.Do(loading, chromedp.EmulateViewport(look.width, look.height), scheme(look.scheme, still), chromedp.Navigate(d.pages+path))
+				loaded()
+				if err != nil {
+					t.Errorf("%s: it does not load: %v", where, err)
+					break
 				}
 				if kind, err := chromedp.Run(ctx, chromedp.Evaluate[string](`document.contentType`)); err != nil || kind != "text/html" {
 					break // no page for people

@@ -166,7 +166,14 @@ func TestPagesForEverybody(t *testing.T) {
 	if visited < 30 {
 		t.Errorf("only %d views of pages: the walk did not get far", visited)
 	}
-	if err := chromedp.Do(ctx, chromedp.Navigate(d.pages+"/owner/login"), chromedp.SendKeys("#secret", d.owner), chromedp.Click("main button.primary"), chromedp.WaitVisible(`.foot form button`)); err != nil {
+	printed, err := command(t, "owner", "reset-secret", "--state", d.state).Output()
+	secret := regexp.MustCompile(`\w{4}(-\w{4}){3,}`).FindString(string(printed))
+	if err != nil || secret == "" {
+		t.Fatalf("no secret in %q: %v", printed, err)
+	}
+	signing, signed := context.WithTimeout(ctx, time.Minute)
+	defer signed()
+	if err := chromedp.Do(signing, chromedp.Navigate(d.pages+"/owner/login"), chromedp.SendKeys("#secret", secret), chromedp.Click("main button.primary"), chromedp.WaitVisible(`.foot form button`)); err != nil {
 		t.Fatalf("signing in: %v", err)
 	}
 	walk("the owner", "/", "/quotes", "/owner/login")

@@ -32,10 +32,11 @@ func samples(t testing.TB) []string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	root := runtime.GOROOT()
-	if out, err := exec.Command("go", "env", "GOROOT").Output(); err == nil {
-		root = strings.TrimSpace(string(out))
+	goroot, err := exec.Command("go", "env", "GOROOT").Output()
+	if err != nil {
+		t.Fatal(err)
 	}
+	root := strings.TrimSpace(string(goroot))
 	var all []string
 	for _, pattern := range []string{root + "/src/image/testdata/*", root + "/src/image/png/testdata/pngsuite/*.png", strings.TrimSpace(string(module)) + "/testdata/*"} {
 		names, err := filepath.Glob(pattern)

@@ -323,7 +323,9 @@ func (s *Service) Snapshot(ctx context.Context, name, author string) (Snapshot, 
 func forAuthor(ms []Message, author string) []Message {
 	out := make([]Message, len(ms))
 	for i, m := range ms {
-		m.Mine = author != "" && m.author == author
+		if m.Mine = author != "" && m.author == author; !m.Mine {
+			m.Key = ""
+		}
 		out[i] = m
 	}
 	return out

@@ -17,7 +17,8 @@ const tailLen = 200
 type room struct {
 	name string
 
-	load sync.Mutex // one refresh at a time
+	load    sync.Mutex    // one refresh at a time
+	writing chan struct{} // holds one while somebody writes: those who wait for the row must not take all connections
 
 	mu     sync.Mutex
 	epoch  string
@@ -33,7 +34,7 @@ type room struct {
 }
 
 func newRoom(name string) *room {
-	return &room{name: name, wake: make(chan struct{}), here: map[string]visitor{}}
+	return &room{name: name, wake: make(chan struct{}), writing: make(chan struct{}, 1), here: map[string]visitor{}}
 }
 
 // after returns what is newer than a cursor and the channel that closes when

@@ -25,7 +25,7 @@ type Message struct {
 	Sent    time.Time `json:"sent"` // by the machine's clock
 	Edited  bool      `json:"edited,omitempty"`
 	Deleted bool      `json:"deleted,omitempty"`
-	Key     string    `json:"key"` // the one it was posted under
+	Key     string    `json:"key,omitempty"` // the one it was posted under; of one's own only
 	Mine    bool      `json:"mine,omitempty"`
 
 	version int64

@@ -349,6 +349,7 @@ func prove(t *testing.T, length time.Duration, clients int, plant string, so sto
 			}
 		})
 		writers.Go(func() {
+			ready.Wait()
 			for n := 0; writing.Err() == nil; n++ {
 				text, key := fmt.Sprintf("%s says %d", who, n), fmt.Sprintf("%s-%d", who, n)
 				for ctx.Err() == nil { // until it is acknowledged, under the same key

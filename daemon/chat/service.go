@@ -323,7 +323,9 @@ func (s *Service) Snapshot(ctx context.Context, name, author string) (Snapshot, 
 func forAuthor(ms []Message, author string) []Message {
 	out := make([]Message, len(ms))
 	for i, m := range ms {
-		m.Mine = author != "" && m.author == author
+		if m.Mine = author != "" && m.author == author; !m.Mine {
+			m.Key = ""
+		}
 		out[i] = m
 	}
 	return out
@@ -394,13 +396,21 @@ func (s *Service) write(ctx context.Context, name, author string, f func(*store.
 	if err != nil {
 		return Message{}, err
 	}
+	select {
+	case r.writing <- struct{}{}:
+	case <-ctx.Done():
+		return Message{}, ctx.Err()
+	}
 	var m Message
-	err = s.db.Update(ctx, func(tx *store.Tx) (err error) {
-		if m, err = f(tx); err != nil {
-			return err
-		}
-		return tx.Notify(ctx, channel, name)
-	})
+	func() {
+		defer func() { <-r.writing }()
+		err = s.db.Update(ctx, func(tx *store.Tx) (err error) {
+			if m, err = f(tx); err != nil {
+				return err
+			}
+			return tx.Notify(ctx, channel, name)
+		})
+	}()
 	if err != nil {
 		return m, fmt.Errorf("writing to the room %s: %w", name, err)
 	}

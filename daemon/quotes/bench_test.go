@@ -263,8 +263,8 @@ func benchSize(t *testing.T, server *storetest.Server, lite *Service, mix map[st
 		files = fortuneFile(t, lite)
 	}
 	fmt.Print("\n\n| query | SQLite | of it processor | PostgreSQL | Django on PostgreSQL | `fortune -i -m` |\n| --- | --- | --- | --- | --- | --- |\n")
-	within := 0
-	row := func(name string, queries int, fortune spread, f func(s *Service, i int) error) (p99 float64) {
+	within, free := 0, 0
+	row := func(name string, queries int, fortune spread, f func(s *Service, i int) error) (p99, alone float64) {
 		var clocks [2]spread
 		var processor spread
 		for k, s := range services {
@@ -274,18 +274,22 @@ func benchSize(t *testing.T, server *storetest.Server, lite *Service, mix map[st
 			}
 		}
 		fmt.Printf("| %s | %v | %v | %v | %v | %v |\n", name, clocks[0], processor, clocks[1], django[name], fortune)
-		return clocks[0].p99
+		return clocks[0].p99, processor.p99
 	}
 	for _, class := range queryClasses {
 		var fortune spread
 		if class == "rare word" || class == "substring" {
 			fortune = fortunes(t, files, mix[class][:min(few, 20)])
 		}
-		if p99 := row(class, len(mix[class]), fortune, func(s *Service, i int) error {
+		p99, alone := row(class, len(mix[class]), fortune, func(s *Service, i int) error {
 			_, err := s.Search(t.Context(), Query{Words: mix[class][i]})
 			return err
-		}); p99 <= aim {
+		})
+		if p99 <= aim {
 			within++
+		}
+		if alone <= aim {
+			free++
 		}
 	}
 	for _, count := range []int{1, 200} {
@@ -298,7 +302,7 @@ func benchSize(t *testing.T, server *storetest.Server, lite *Service, mix map[st
 		_, err := s.Latest(t.Context(), Filter{}, 200)
 		return err
 	})
-	fmt.Printf("\nAim on SQLite: p99 at most %.0f ms; %d of %d classes of queries are within it.\n", aim, within, len(queryClasses))
+	fmt.Printf("\nAim on SQLite: p99 at most %.0f ms; by the clock %d of %d classes of queries are within it, by processor time %d.\n", aim, within, len(queryClasses), free)
 }
 
 // askDjango has the peer answer queries on the same database.

@@ -298,6 +298,11 @@ func (sqliteIndex) near(ctx context.Context, tx *store.Tx, word string, limit in
 
 type postgresIndex struct{}
 
+// postgresFacet is a facet's lexeme. No word begins so, and a query needs no weights
+// to tell them apart: the index does not hold weights, and each hit would have to be
+// looked at again in the table.
+func postgresFacet(f string) string { return "#" + f }
+
 // tsvector writes a document in PostgreSQL's notation. A gap between the fields
 // keeps phrases from reaching from one into the next.
 func (d document) tsvector() string {
@@ -317,7 +322,7 @@ func (d document) tsvector() string {
 		pos += 100
 	}
 	for _, f := range d.facets {
-		put(f, 'D')
+		put(postgresFacet(f), 'D')
 	}
 	return b.String()
 }
@@ -401,23 +406,71 @@ func (e expr) tsquery() string {
 		for _, run := range c {
 			words := make([]string, len(run.words))
 			for i, w := range run.words {
-				words[i] = "'" + w + "':ABC"
+				words[i] = "'" + w + "'"
 			}
 			if run.open {
-				words[len(words)-1] = "'" + run.words[len(words)-1] + "':*ABC"
+				words[len(words)-1] += ":*"
 			}
 			any = append(any, "("+strings.Join(words, " <-> ")+")")
 		}
 		all = append(all, "("+strings.Join(any, " | ")+")")
 	}
 	for _, f := range e.facets {
-		all = append(all, "'"+f+"':D")
+		all = append(all, "'"+postgresFacet(f)+"'")
 	}
 	return strings.Join(all, " & ")
 }
 
 func (postgresIndex) match(ctx context.Context, tx *store.Tx, e expr, limit int) ([]int64, error) {
-	return scanAll[int64](tx.QueryContext(ctx, `SELECT id FROM quote WHERE tokens @@ ?::text::tsquery ORDER BY id DESC LIMIT ?`, e.tsquery(), limit))
+	// PostgreSQL believes that looking at a document costs nothing and walks down from
+	// the newest quote even where few fit. OFFSET 0 keeps it from that.
+	query := `SELECT id FROM (SELECT id FROM quote WHERE tokens @@ ?::text::tsquery OFFSET 0) AS found ORDER BY id DESC LIMIT ?`
+	if len(e.clauses) > 0 {
+		fit, visible, err := expected(ctx, tx, e)
+		if err != nil {
+			return nil, err
+		}
+		// Walking passes limit*visible/fit quotes, the index brings fit of them.
+		if fit*fit > float64(limit)*visible {
+			query = `SELECT id FROM quote WHERE tokens @@ ?::text::tsquery ORDER BY id DESC LIMIT ?`
+		}
+	}
+	return scanAll[int64](tx.QueryContext(ctx, query, e.tsquery(), limit))
+}
+
+// expected is about how many quotes fit an expression, as if its words stood
+// independently of each other, and how many there are.
+func expected(ctx context.Context, tx *store.Tx, e expr) (fit, visible float64, err error) {
+	if err := tx.QueryRowContext(ctx, `SELECT visible FROM quote_state`).Scan(&visible); err != nil || visible == 0 {
+		return 0, visible, err
+	}
+	fit = visible
+	for _, c := range e.clauses {
+		var words, begun []string
+		for _, run := range c {
+			if run.open {
+				begun = append(begun, run.words[len(run.words)-1])
+			} else {
+				words = append(words, run.words...)
+			}
+		}
+		var n float64
+		if err := tx.QueryRowContext(ctx, `SELECT COALESCE(sum(n), 0) FROM quote_word WHERE word = ANY(?::text[])`, words).Scan(&n); err != nil {
+			return 0, visible, err
+		}
+		for _, w := range begun {
+			var more float64
+			if err := tx.QueryRowContext(ctx, `SELECT COALESCE(sum(n), 0) FROM quote_word WHERE word >= ? AND word < ?`, w, w+"\U0010FFFF").Scan(&more); err != nil {
+				return 0, visible, err
+			}
+			n += more
+		}
+		fit *= min(1, n/visible)
+	}
+	for range e.facets {
+		fit /= 10 // a guess; a filter that few pass must not walk
+	}
+	return fit, visible, nil
 }
 
 func (postgresIndex) containing(ctx context.Context, tx *store.Tx, part string, limit int) ([]string, error) {

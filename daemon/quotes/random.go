@@ -205,6 +205,7 @@ func (s *Service) OfTheHour(now time.Time) (Quote, bool) {
 		s.log.Warn("no quote for the wall", "error", err)
 		return s.hourly, s.hourly.ID != 0
 	}
+	q.Text = shown(q.Text) // the wall breaks lines where it must
 	s.hour, s.hourAt, s.hourly = hour, now, q
 	return q, q.ID != 0
 }

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"path"
 	"strings"
+	"sync"
 )
 
 // Assets serves embedded files: scripts, styles, pictures. Each is kept in memory
@@ -24,9 +25,10 @@ type Assets struct {
 }
 
 type asset struct {
-	kind       string
-	data, gzip []byte // gzip is nil where it would not pay
-	hash       string
+	kind string
+	data []byte
+	gzip func() []byte // nil where it would not pay
+	hash string
 }
 
 // NewAssets reads all of fsys, to be served below prefix ("/static/quotes/").
@@ -44,25 +46,31 @@ func NewAssets(prefix string, fsys fs.FS) (*Assets, error) {
 			return err
 		}
 		sum := sha256.Sum256(data)
-		f := asset{kind: contentType(name), data: data, hash: hex.EncodeToString(sum[:8])}
-		var z bytes.Buffer
-		zw, _ := gzip.NewWriterLevel(&z, gzip.BestCompression)
-		if _, err := zw.Write(data); err != nil {
-			return err
+		a.files[name] = asset{
+			kind: contentType(name), data: data, hash: hex.EncodeToString(sum[:8]),
+			// When it is first asked for: a compressor takes most of a megabyte, and a
+			// daemon that nobody looks at shall neither take nor spend it at its start.
+			gzip: sync.OnceValue(func() []byte { return compressed(data) }),
 		}
-		if err := zw.Close(); err != nil {
-			return err
-		}
-		if z.Len() < len(data)*9/10 {
-			f.gzip = bytes.Clone(z.Bytes())
-		}
-		a.files[name] = f
 		return nil
 	})
 	if err != nil {
 		return nil, fmt.Errorf("reading the assets below %s: %w", prefix, err)
 	}
 	return a, nil
+}
+
+// compressed is data in gzip's format, or nil if that saves less than a tenth.
+func compressed(data []byte) []byte {
+	var z bytes.Buffer
+	zw, err := gzip.NewWriterLevel(&z, gzip.BestCompression)
+	if err != nil {
+		return nil
+	}
+	if _, err := zw.Write(data); err != nil || zw.Close() != nil || z.Len() >= len(data)*9/10 {
+		return nil // writing to memory does not fail
+	}
+	return bytes.Clone(z.Bytes())
 }
 
 // contentType does not ask the machine's mime.types, which differ.
@@ -113,9 +121,11 @@ func (a *Assets) Route(look *Look) Route {
 			h.Set("Cache-Control", "public, max-age=31536000, immutable")
 		}
 		data, tag := f.data, f.hash
-		if f.gzip != nil && AcceptsGzip(r) {
-			h.Set("Content-Encoding", "gzip")
-			data, tag = f.gzip, f.hash+"-gz"
+		if AcceptsGzip(r) {
+			if zipped := f.gzip(); zipped != nil {
+				h.Set("Content-Encoding", "gzip")
+				data, tag = zipped, f.hash+"-gz"
+			}
 		}
 		h.Set("ETag", `"`+tag+`"`)
 		for t := range strings.SplitSeq(r.Header.Get("If-None-Match"), ",") {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"encoding/hex"
@@ -65,24 +64,47 @@ type process struct {
 	pages   string // "http://127.0.0.1:12345"
 	scrapes string
 	kiosk   string // the address that signs the wall in
-	owner   string // the secret; empty unless this start made it
 
-	mu  sync.Mutex
-	log bytes.Buffer
+	mu      sync.Mutex
+	printed bytes.Buffer  // on standard output
+	news    chan struct{} // something was printed
+	log     bytes.Buffer
 }
 
-var addresses = regexp.MustCompile(`^(pages|metrics|wall|owner) +(\S+)`)
+var addresses = regexp.MustCompile(`(?m)^(pages|metrics|wall|owner) +(\S+)[ \n]`)
+
+// said is what the daemon printed under a name; empty: nothing so far. After its end
+// that is all there will be.
+func (d *process) said(name string) string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, m := range addresses.FindAllStringSubmatch(d.printed.String(), -1) {
+		if m[1] == name {
+			return m[2]
+		}
+	}
+	return ""
+}
+
+// greeting takes what the daemon prints.
+type greeting struct{ d *process }
+
+func (g greeting) Write(p []byte) (int, error) {
+	g.d.mu.Lock()
+	defer g.d.mu.Unlock()
+	select {
+	case g.d.news <- struct{}{}:
+	default: // it was told that there is news, and has not looked yet
+	}
+	return g.d.printed.Write(p)
+}
 
 // start runs the daemon on free ports and waits until it is ready.
 func start(t *testing.T, state string, args ...string) *process {
 	t.Helper()
-	d := &process{t: t, state: state}
+	d := &process{t: t, state: state, news: make(chan struct{}, 1)}
 	d.cmd = command(t, append([]string{"serve", "--listen", "127.0.0.1:0", "--metrics-listen", "127.0.0.1:0", "--state", state}, args...)...)
-	stdout, err := d.cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	d.cmd.Stderr = lockedWriter{d}
+	d.cmd.Stdout, d.cmd.Stderr = greeting{d}, lockedWriter{d}
 	if err := d.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -93,30 +115,15 @@ func start(t *testing.T, state string, args ...string) *process {
 			t.Logf("the daemon's log:\n%s", d.logged())
 		}
 	})
-	lines := bufio.NewScanner(stdout)
-	for lines.Scan() {
-		m := addresses.FindStringSubmatch(lines.Text())
-		if m == nil {
-			continue
+	patience := time.After(time.Minute)
+	for d.pages == "" || d.scrapes == "" || d.kiosk == "" {
+		select {
+		case <-d.news:
+		case <-patience:
+			t.Fatalf("the daemon printed no address\n%s", d.logged())
 		}
-		switch m[1] {
-		case "pages":
-			d.pages = strings.TrimSuffix(m[2], "/")
-		case "metrics":
-			d.scrapes = m[2]
-		case "wall":
-			d.kiosk = m[2]
-		case "owner":
-			d.owner = m[2]
-		}
-		if d.pages != "" && d.scrapes != "" && d.kiosk != "" {
-			break
-		}
+		d.pages, d.scrapes, d.kiosk = strings.TrimSuffix(d.said("pages"), "/"), d.said("metrics"), d.said("wall")
 	}
-	if d.pages == "" {
-		t.Fatalf("the daemon printed no address: %v\n%s", lines.Err(), d.logged())
-	}
-	go func() { _, _ = io.Copy(io.Discard, stdout) }()
 	d.await("/readyz", http.StatusOK)
 	return d
 }

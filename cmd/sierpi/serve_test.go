@@ -117,6 +117,9 @@ func TestServeKilled(t *testing.T) {
 		t.Fatalf("import: %v\n%s", err, out)
 	}
 	_, _ = d.end(syscall.SIGKILL)
+	if d.said("owner") == "" {
+		t.Error("the first start printed no owner's secret")
+	}
 	d = start(t, state)
 	var latest []struct{ Text, Author string }
 	if err := json.Unmarshal([]byte(d.get("/json/latest?count=10")), &latest); err != nil {
@@ -125,7 +128,8 @@ func TestServeKilled(t *testing.T) {
 	if len(latest) != 2 {
 		t.Fatalf("%d quotes after the kill, want 2: %v", len(latest), latest)
 	}
-	if d.owner != "" {
+	_, _ = d.end(syscall.SIGTERM)
+	if d.said("owner") != "" {
 		t.Error("a second start printed a new owner's secret")
 	}
 }

@@ -321,7 +321,7 @@ func (m *machine) temperatureHealth(context.Context) (State, string) {
 // boardHealth is the part "board" of /healthz.
 func (m *machine) boardHealth(context.Context) (State, string) {
 	if !m.board.Pi {
-		return Absent, "not a Raspberry Pi: " + m.board.String()
+		return Absent, m.board.String()
 	}
 	return OK, m.board.String()
 }

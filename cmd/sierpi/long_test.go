@@ -49,14 +49,16 @@ func TestPictures(t *testing.T) {
 	for _, scene := range []struct {
 		name   string
 		frames int // to have evolved
-	}{{"life", 300}, {"line", 600}, {"zoom", 240}} {
+	}{{"life", 300}, {"line", 1800}, {"zoom", 240}} {
 		t.Run(scene.name, func(t *testing.T) {
 			d := furnished(t, fmt.Sprintf("[display]\nscenes = [%q]\ndwell = \"1h\"", scene.name))
 			ctx := systemtest.Browser(t, 1920, 1080)
 			if err := chromedp.Do(ctx, chromedp.EmulateViewport(1920, 1080), chromedp.Navigate(d.kiosk)); err != nil {
 				t.Fatal(err)
 			}
-			awaitJS(t, ctx, fmt.Sprintf("%s > %d", painted, scene.frames))
+			for n := min(600, scene.frames); n <= scene.frames; n += 600 { // each wait is bounded
+				awaitJS(t, ctx, fmt.Sprintf("%s > %d", painted, n))
+			}
 			awaitJS(t, ctx, `document.body.innerText.includes("Harbour")`)
 			shoot(t, ctx, "wall-"+scene.name)
 			for _, size := range [][2]int64{{1280, 720}, {800, 480}, {480, 854}} {

@@ -346,7 +346,9 @@ class Remote {
     this.#pan.y = y - (y - this.#pan.y) * k;
     this.#zoom = zoom;
     this.#bound();
-    $("zoom").textContent = `${Math.round(zoom)}×`;
+    const factor = `${Math.round(zoom)}×`;
+    $("zoom").textContent = factor;
+    $("zoom").ariaLabel = `${factor}, zoom`;
     this.#show();
   }
 

@@ -213,7 +213,8 @@ func (p *proof) speedIs(ctx context.Context, device string, want int) error {
 	if err := p.check(ctx, "stty -F /dev/"+device+" speed", "^"+strconv.Itoa(want)+"$"); err != nil {
 		return err
 	}
-	if err := p.check(ctx, "tty", "^/dev/"+device+"$"); err != nil {
+	// The login's own terminal: sudo gives its shell another.
+	if err := p.check(ctx, "loginctl --no-legend list-sessions", " "+device+`( |$)`); err != nil {
 		return err
 	}
 	got, err := p.v.line.speed()
@@ -283,7 +284,7 @@ func (p *proof) watchdog(ctx context.Context) error {
 		return err
 	}
 	// On the machine, so that the line is not busy: until another process is ready.
-	if _, err := p.v.line.run(ctx, "until [ \"$(systemctl show -P MainPID sierpi.service)\" != "+before+" ] && [ \"$(systemctl show -P MainPID sierpi.service)\" != 0 ] && systemctl -q is-active sierpi.service; do sleep 1; done"); err != nil {
+	if _, err := p.v.line.run(ctx, "until [ \"$(systemctl show -P MainPID sierpi.service)\" != "+before+" ] && [ \"$(systemctl show -P MainPID sierpi.service)\" != 0 ] && systemctl -q is-active sierpi.service; do sleep 5; done"); err != nil {
 		return err
 	}
 	if err := p.check(ctx, "systemctl show -P NRestarts sierpi.service", "^[1-9]"); err != nil {

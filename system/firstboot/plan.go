@@ -356,10 +356,15 @@ func (p *Plan) wireless() {
 		if err := p.m.writeFile(path, conf, 0o600); err != nil {
 			return err
 		}
-		if err := p.m.run(ctx, "", "systemctl", "enable", "wpa_supplicant@wlan0.service"); err != nil {
+		// Wanted by the radio, not by the system: a board without one has no failed unit, and
+		// a radio that is plugged in later joins.
+		if err := p.m.run(ctx, "", "systemctl", "add-wants", "sys-subsystem-net-devices-wlan0.device", "wpa_supplicant@wlan0.service"); err != nil {
 			return err
 		}
-		// Without waiting: it comes after this unit, and a board may have no radio.
+		if _, err := p.m.Root.ReadFile("/sys/class/net/wlan0/address"); err != nil {
+			return nil // it starts when the radio appears
+		}
+		// Without waiting: it comes after this unit.
 		return p.m.run(ctx, "", "systemctl", "restart", "--no-block", "wpa_supplicant@wlan0.service")
 	})
 }

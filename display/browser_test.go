@@ -41,7 +41,7 @@ func newBrowser(t testing.TB, width, height int, extra ...chromedp.ExecAllocator
 	t.Cleanup(stop)
 	ctx, cancel := chromedp.NewContext(ctx)
 	t.Cleanup(cancel)
-	ctx, timeout := context.WithTimeout(ctx, 2*time.Minute)
+	ctx, timeout := context.WithTimeout(ctx, 4*time.Minute)
 	t.Cleanup(timeout)
 	return ctx
 }

@@ -141,7 +141,10 @@ func TestOutputs(t *testing.T) {
 		t.Errorf("%+v", reply)
 	}
 	f, _, err := c.next(t.Context())
-	if err != nil || f.Number < last {
+	for err == nil && f.Number < last { // what was on its way when it became dark
+		f, _, err = c.next(t.Context())
+	}
+	if err != nil {
 		t.Fatalf("lit again: %v", err)
 	}
 	if err := c.say(t.Context(), map[string]any{"type": "beat", "frame": f.Number, "hash": f.Hash(), "visible": true, "rate": 30}); err != nil {

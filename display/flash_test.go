@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"github.com/sierpi/sierpi/display/wire"
+
+	"github.com/sierpi/sierpi/system/systemtest"
 )
 
 // flashes counts, cell by cell and without any area or block, the most flashes
@@ -130,7 +132,7 @@ func TestGuard(t *testing.T) {
 func TestGuardLeavesScenesAlone(t *testing.T) {
 	const w, h, fps = 240, 135, 30
 	seconds := 60
-	if testing.Short() { // under qemu-user the same arithmetic takes ten times as long
+	if systemtest.Hurried() {
 		seconds = 10
 	}
 	for _, name := range SceneNames() {

@@ -16,6 +16,8 @@ import (
 
 	"github.com/sierpi/sierpi/display"
 	"github.com/sierpi/sierpi/display/wire"
+
+	"github.com/sierpi/sierpi/system/systemtest"
 )
 
 // play runs a scene of 480x270 for so many frames and gives each to see. The frame is reused.
@@ -89,7 +91,7 @@ func measureTraffic(t testing.TB, name string, w, h, seconds, every int) traffic
 func TestTraffic(t *testing.T) {
 	const budget = 500e3
 	seconds := 40
-	if testing.Short() { // under qemu-user the same arithmetic takes ten times as long
+	if systemtest.Hurried() {
 		seconds = 12
 	}
 	for _, name := range display.SceneNames() {

@@ -21,6 +21,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/mmcdole/gofeed"
+
+	"github.com/sierpi/sierpi/system/systemtest"
 )
 
 // hostile documents fill the 4 MiB that a poll lets through with what has killed
@@ -132,7 +134,7 @@ func TestHostilePublishers(t *testing.T) {
 	// The publishers hold nothing but what is compressed, for it is counted too.
 	packed := map[string][]byte{}
 	size := maxBody
-	if underRace {
+	if systemtest.UnderRace {
 		size /= 32
 	}
 	for _, name := range names {

@@ -15,6 +15,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/sierpi/sierpi/system/systemtest"
 )
 
 var update = flag.Bool("update", false, "write the golden pictures anew")
@@ -403,7 +405,7 @@ func TestStreamsStayInBudget(t *testing.T) {
 		}
 	}
 	for _, info := range Scenes() {
-		if testing.Short() {
+		if systemtest.Hurried() {
 			check(Settings{Scene: info.Name}, 1)
 			continue
 		}
@@ -480,7 +482,7 @@ func flashing(s Scene, w, h, ticks int) (worst [2]float64) {
 func TestNothingFlashes(t *testing.T) {
 	for _, info := range Scenes() {
 		w, h, ticks := 320, 180, 500
-		if testing.Short() {
+		if systemtest.Hurried() {
 			w, h, ticks = 160, 90, 80
 		}
 		for _, speed := range []int{100, MaxSpeed} {

@@ -1,6 +1,0 @@
-//go:build race
-
-package feed
-
-// underRace: the race detector makes the hostile documents take minutes.
-const underRace = true

@@ -1,0 +1,6 @@
+//go:build !race
+
+package systemtest
+
+// UnderRace: the tests run with the race detector.
+const UnderRace = false

@@ -489,7 +489,7 @@ func TestPictureIsTheFrame(t *testing.T) {
 	if img.Bounds().Dx() != 2*f.Width || img.Bounds().Dy() != 2*f.Height {
 		t.Fatalf("the picture is %v", img.Bounds())
 	}
-	if r.Header.Get(display.HashHeader) != strconv.Itoa(int(f.Hash())) {
+	if r.Header.Get(display.HashHeader) != strconv.FormatUint(uint64(f.Hash()), 10) {
 		t.Errorf("hash %s for %d", r.Header.Get(display.HashHeader), f.Hash())
 	}
 	colours := f.Colours()

@@ -236,8 +236,10 @@ func TestSlowScreen(t *testing.T) {
 		}
 	}
 	t.Logf("in six seconds: fast %d frames, %d missing; slow %d sent, %d arrived, %d skipped", count, gaps, slowStatus.Sent, slowFrames.Load(), slowStatus.Skipped)
-	if gaps > count/10 {
-		t.Errorf("the fast screen misses %d frames of %d", gaps, count)
+	// Were one tied to the other, both would get as many. How many frames a busy machine
+	// makes at all, and how many a client takes in time, is not asked here.
+	if uint64(count) < 3*uint64(slowStatus.Sent) {
+		t.Errorf("the fast screen got %d frames while the slow one was sent %d", count, slowStatus.Sent)
 	}
 	if slowStatus.Skipped == 0 {
 		t.Errorf("the slow screen skipped nothing: %+v", slowStatus)

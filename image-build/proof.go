@@ -571,11 +571,7 @@ func offline(ctx context.Context, disk string) error {
 // common are the steps that hold on every machine, from a root shell on.
 func (p *proof) common(ctx context.Context, device string) error {
 	m := time.Minute
-	steps := []struct {
-		what  string
-		bound time.Duration
-		run   func(context.Context) error
-	}{
+	steps := []bounded{
 		{"both ends of " + device + " at 115200 baud", m, func(ctx context.Context) error { return p.speedIs(ctx, device, 115200) }},
 		{"our units active, none failed", 5 * m, p.units},
 		{"times of the boot", m, p.bootTime},
@@ -599,13 +595,23 @@ func (p *proof) common(ctx context.Context, device string) error {
 		{"the watchdog kills and restarts a stopped daemon", 5 * m, p.watchdog},
 		{"polkit: the daemon's user may power off and restart, nothing else", 4 * m, p.polkit},
 		{"zram swap of the planned size, under memory pressure", 15 * m, p.zram},
-		{"sierpi doctor", 2 * m, func(ctx context.Context) error {
-			out, err := p.v.line.run(ctx, "sierpi doctor")
-			fmt.Fprintln(p.o.Progress, "          "+strings.ReplaceAll(out, "\n", "\n          "))
-			return err
-		}},
-		{"the journal has no error of ours", 2 * m, p.journal},
 	}
+	errs := []error{p.steps(ctx, steps), p.machine(ctx, device)}
+	if !p.ended() {
+		errs = append(errs, p.steps(ctx, []bounded{{"the journal has no error of ours", 2 * m, p.journal}}))
+	}
+	return errors.Join(errs...)
+}
+
+// bounded is one of the steps that do not need each other.
+type bounded struct {
+	what  string
+	bound time.Duration
+	run   func(context.Context) error
+}
+
+// steps runs them all, also when one fails, as long as there is a machine.
+func (p *proof) steps(ctx context.Context, steps []bounded) error {
 	var errs []error
 	for _, s := range steps {
 		if err := p.step(ctx, s.what, s.bound, s.run); err != nil {

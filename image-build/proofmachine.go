@@ -17,33 +17,23 @@ import (
 // has no simulation for is told and not failed.
 func (p *proof) machine(ctx context.Context, device string) error {
 	m := time.Minute
-	var errs []error
-	for _, s := range []struct {
-		what  string
-		bound time.Duration
-		run   func(context.Context) error
-	}{
+	return p.steps(ctx, []bounded{
 		{"doctor: no trouble, and a bundle without secrets", 3 * m, p.doctor},
 		{"zram: applied twice, resized, switched off and on again", 6 * m, p.zramLife},
 		{"serial: the line as the config has it, and nothing to change", 2 * m, func(ctx context.Context) error { return p.serialStatus(ctx, device) }},
 		{"power: a report, or the word that there is no source", 2 * m, p.power},
 		{"an INA219 on the I2C bus", 4 * m, p.ina219},
 		{"a short press of the button", 5 * m, p.shortPress},
-	} {
-		if err := p.step(ctx, s.what, s.bound, s.run); err != nil {
-			errs = append(errs, err)
-			fmt.Fprintf(p.o.Progress, "        %v\n", err)
-			if ctx.Err() != nil || p.ended() {
-				break
-			}
-		}
-	}
-	return errors.Join(errs...)
+	})
 }
 
 // doctor holds that it finds no trouble, and that its bundle has what it promises
 // and none of the passwords of this proof.
 func (p *proof) doctor(ctx context.Context) error {
+	table, err := p.v.line.run(ctx, "sierpi doctor")
+	if err != nil {
+		return fmt.Errorf("%w\n%s", err, table)
+	}
 	out, err := p.v.line.run(ctx, "sierpi doctor --json")
 	if err != nil {
 		return err
@@ -61,6 +51,7 @@ func (p *proof) doctor(ctx context.Context) error {
 			return fmt.Errorf("the doctor says %q of %s, expected %q:\n%s", states[what], what, want, out)
 		}
 	}
+	fmt.Fprintln(p.o.Progress, "          "+strings.ReplaceAll(table, "\n", "\n          "))
 	const bundle = "/tmp/bundle.tar.gz"
 	if _, err := p.v.line.run(ctx, "rm -f "+bundle+"; sierpi doctor --bundle --output "+bundle+" >/dev/null 2>&1"); err != nil {
 		return err
@@ -294,8 +285,17 @@ func (p *proof) shortPress(ctx context.Context) (err error) {
 	return nil
 }
 
-// longPress is the last step of a proof: the machine switches itself off. Where the
-// kernel cannot simulate a button it returns false and the machine runs on.
+// off is the last step of a proof: by a long press of the button, where the kernel can
+// simulate one, else by the line.
+func (p *proof) off(ctx context.Context) error {
+	if pressed, err := p.longPress(ctx); pressed {
+		return err
+	}
+	return p.poweroff(ctx)
+}
+
+// longPress has the machine switch itself off. Where the kernel cannot simulate a
+// button it returns false and the machine runs on.
 func (p *proof) longPress(ctx context.Context) (bool, error) {
 	ok, err := p.pressed(ctx, 4)
 	if !ok {
@@ -309,6 +309,3 @@ func (p *proof) longPress(ctx context.Context) (bool, error) {
 		return true, errors.Join(err, fmt.Errorf("%w: the machine did not switch itself off", context.Cause(ctx)))
 	}
 }
-
-// The proofs of both machines take these.
-var _ = []any{(*proof).machine, (*proof).longPress}

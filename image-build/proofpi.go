@@ -199,7 +199,7 @@ func ProvePi(ctx context.Context, o ProofOptions) (err error) {
 	}
 	errs = append(errs,
 		p.stepCheck(ctx, "after the reboots: the file system was clean", min, "dmesg | grep -ciE 'recovering journal|recovery complete' || true", "^0$"),
-		p.step(ctx, "power off over the line", 5*min, p.poweroff),
+		p.step(ctx, "power off", 6*min, p.off),
 		p.step(ctx, "the card: clean, and no secret on the boot partition", 5*min, func(ctx context.Context) error { return offline(ctx, p.disk) }),
 	)
 	return errors.Join(errs...)

@@ -564,7 +564,7 @@ func TestRemote(t *testing.T) {
 	if err := chromedp.Do(wall, chromedp.EmulateViewport(1920, 1080), chromedp.Navigate(d.kiosk)); err != nil {
 		t.Fatal(err)
 	}
-	awaitJS(t, wall, "("+painted+`) > 200 && document.querySelector(".invitation canvas")`)
+	awaitJS(t, wall, painted+` > 200 && document.querySelector(".invitation canvas")`)
 	shot(t, wall, "wall")
 
 	// A real scanner reads the code off the wall's picture.

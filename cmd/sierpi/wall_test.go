@@ -65,7 +65,7 @@ func furnished(t *testing.T, display string, args ...string) *process {
 }
 
 // painted is the number of the frame that the page shows.
-const painted = `globalThis.sierpi?.screen?.painted ?? 0`
+const painted = `(globalThis.sierpi?.screen?.painted ?? 0)`
 
 // awaitJS waits until an expression is true in the page.
 func awaitJS(t *testing.T, ctx context.Context, expression string) {
@@ -82,7 +82,7 @@ func awaitJS(t *testing.T, ctx context.Context, expression string) {
 // the cards say what the services hold, and after a kill -9 of the daemon the page
 // keeps its picture, comes back by itself and paints on.
 func TestWall(t *testing.T) {
-	d := furnished(t, "[display]\ndwell = \"5s\"", "--listen", freeAddress(t))
+	d := furnished(t, "[display]\nscenes = [\"life\"]\ndwell = \"1h\"", "--listen", freeAddress(t)) // no change of scenes, in whose middle there is no picture
 	ctx := systemtest.Browser(t, 1280, 720)
 	if err := chromedp.Do(ctx, chromedp.Navigate(d.kiosk)); err != nil {
 		t.Fatal(err)

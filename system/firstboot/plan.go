@@ -358,7 +358,11 @@ func (p *Plan) wireless() {
 		}
 		// Wanted by the radio, not by the system: a board without one has no failed unit, and
 		// a radio that is plugged in later joins.
-		if err := p.m.run(ctx, "", "systemctl", "add-wants", "sys-subsystem-net-devices-wlan0.device", "wpa_supplicant@wlan0.service"); err != nil {
+		// systemctl add-wants refuses a device that is not there.
+		if err := p.m.link("/usr/lib/systemd/system/wpa_supplicant@.service", "/etc/systemd/system/sys-subsystem-net-devices-wlan0.device.wants/wpa_supplicant@wlan0.service"); err != nil {
+			return err
+		}
+		if err := p.m.run(ctx, "", "systemctl", "daemon-reload"); err != nil {
 			return err
 		}
 		if _, err := p.m.Root.ReadFile("/sys/class/net/wlan0/address"); err != nil {
@@ -460,15 +464,7 @@ func (p *Plan) timezone() {
 		if st, err := os.Stat(p.m.Root.Path(zone)); err != nil || !st.Mode().IsRegular() {
 			return fmt.Errorf("there is no time zone %s; timedatectl list-timezones lists them", w.value)
 		}
-		link := p.m.Root.Path("/etc/localtime")
-		// A new link beside it, then over it: there is a zone at any moment.
-		if err := os.Remove(link + ".new"); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
-		if err := os.Symlink(zone, link+".new"); err != nil {
-			return err
-		}
-		if err := os.Rename(link+".new", link); err != nil {
+		if err := p.m.link(zone, "/etc/localtime"); err != nil {
 			return err
 		}
 		return p.m.writeFile("/etc/timezone", []byte(w.value+"\n"), 0o644)

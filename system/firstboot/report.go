@@ -107,6 +107,24 @@ func (r Report) issue() string {
 	return b.String() + "\n"
 }
 
+// link makes a symbolic link at path, over what is there: there is one at any moment.
+func (m Machine) link(target, path string) error {
+	full := m.Root.Path(path)
+	if err := os.MkdirAll(filepath.Dir(full), 0o755); err != nil {
+		return err
+	}
+	if err := os.Remove(full + ".new"); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err := os.Symlink(target, full+".new"); err != nil {
+		return err
+	}
+	if err := os.Rename(full+".new", full); err != nil {
+		return err
+	}
+	return syncDir(filepath.Dir(full))
+}
+
 // writeFile replaces a file atomically and durably, and leaves one alone that is
 // the same already: cards wear.
 func (m Machine) writeFile(path string, data []byte, mode fs.FileMode) error {

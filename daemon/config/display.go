@@ -11,8 +11,8 @@ import (
 
 // Display is the [display] table: what the wall shows and how fast.
 type Display struct {
-	Width           int      `toml:"width" allow:"16..3840"`                                                 // cells across, 480
-	Height          int      `toml:"height" allow:"16..2160"`                                                // cells down, 270
+	Width           int      `toml:"width" allow:"64..3840"`                                                 // cells across, 480
+	Height          int      `toml:"height" allow:"64..2160"`                                                // cells down, 270
 	FramesPerSecond int      `toml:"frames-per-second" allow:"1..60"`                                        // 30
 	Scenes          []string `toml:"scenes" allow:"life|line|snake|zoom|chaos|rule90|arrowhead|carpet|fern"` // in the order of rotation
 	Dwell           Duration `toml:"dwell" allow:"5s..24h"`                                                  // how long a scene stays

@@ -69,7 +69,11 @@ func newProof(ctx context.Context, o ProofOptions, ram int) (*proof, error) {
 		return nil, err
 	}
 	p := &proof{o: o, started: time.Now(), ram: ram, disk: filepath.Join(o.Out, "disk.img")}
-	if err := errors.Join(copyDisk(o.Image, p.disk, cardSize), putSettings(ctx, p.disk)); err != nil {
+	size := int64(cardSize)
+	if st, err := os.Stat(o.Image); err == nil && st.Size() > size*3/4 {
+		size *= 2
+	}
+	if err := errors.Join(copyDisk(o.Image, p.disk, size), putSettings(ctx, p.disk)); err != nil {
 		p.cleanUp()
 		return nil, err
 	}
@@ -371,8 +375,11 @@ print("pages",pages,"bad",bad,"used",used)
 	return p.check(ctx, "systemctl is-active sierpi.service", "^active$")
 }
 
-// prometheus scrapes the machine with the real thing.
-func (p *proof) prometheus(ctx context.Context) error {
+// prometheus scrapes the machine with the real thing, once.
+func (p *proof) prometheus(ctx context.Context) error { return p.scraped(ctx, 0) }
+
+// scraped has a real Prometheus scrape the machine, and for so long without a miss.
+func (p *proof) scraped(ctx context.Context, length time.Duration) error {
 	program := lookPath("prometheus")
 	if program == "" {
 		return errors.New("prometheus is not installed; apt-get install prometheus")
@@ -428,6 +435,22 @@ func (p *proof) prometheus(ctx context.Context) error {
 		return err
 	}
 	p.figure("Prometheus scrapes %s series in %s s", series, took)
+	if length == 0 {
+		return nil
+	}
+	select {
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-time.After(length):
+	}
+	share, err := query(fmt.Sprintf("avg_over_time(up%%5B%ds%%5D)", int(length.Seconds())))
+	if err != nil {
+		return err
+	}
+	if share != "1" {
+		return fmt.Errorf("of the scrapes of %s only %s of all succeeded", human(length), share)
+	}
+	p.figure("and so for %s without a miss", human(length))
 	return nil
 }
 

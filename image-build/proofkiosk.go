@@ -14,6 +14,9 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
+	"runtime"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -23,49 +26,67 @@ type wallOutput struct {
 	Name, State, Rung string
 	Frame             uint64
 	Rate              float64
+	ReadBack          *bool // whether it is on, by the session's word
 }
 
-// ProveKiosk boots a kiosk image for the PC in QEMU and holds that the wall paints, by
-// the daemon's word and on pictures of the machine's screen; that it heals; what its
-// user may do; and that the framebuffer shows the same wall without X.
-func ProveKiosk(ctx context.Context, o ProofOptions) (err error) {
-	if err := need(vmTools); err != nil {
-		return err
-	}
-	if o.Out, err = filepath.Abs(o.Out); err != nil {
-		return err
-	}
-	if err := makeDir(o.Out); err != nil {
-		return err
-	}
-	disk := filepath.Join(o.Out, "disk.img")
-	defer os.Remove(disk)
-	p := &proof{o: o, started: time.Now(), ram: 2048}
-	if err := errors.Join(copyDisk(o.Image, disk, 8192*mib), putSettings(ctx, disk)); err != nil {
-		return err
-	}
-	if p.pages, err = freePort(); err != nil {
-		return err
-	}
-	p.http = fmt.Sprintf("http://127.0.0.1:%d", p.pages)
-	accel := "tcg,thread=multi"
-	if o.KVM && usableKVM(ctx, lookPath("qemu-system-x86_64")) {
-		accel = "kvm"
-	}
-	fmt.Fprintf(o.Progress, "%s under -M pc, %s; serial line in %s\n", o.Image, accel, filepath.Join(o.Out, "wall.serial0.log"))
-	p.v, err = startVirtual(virtualOptions{program: lookPath("qemu-system-x86_64"), dir: o.Out, name: "wall", args: []string{
+// kioskMachine is how QEMU starts a kiosk image. A Raspberry Pi's own boards have
+// neither the memory nor the screen for Chromium there, so its image starts on -M virt:
+// kernel, initramfs and root are its own, the device tree is QEMU's, and the serial line
+// is the one that this machine has.
+func kioskMachine(ctx context.Context, mark Mark, o ProofOptions, p *proof, work string) (program string, args []string, device string, err error) {
+	nic := fmt.Sprintf("user,id=net,hostfwd=tcp:127.0.0.1:%d-:80,hostfwd=tcp:127.0.0.1:%d-:9101", p.pages, p.scrape)
+	screen := "xres=1280,yres=720"
+	switch {
+	case mark.Board == "pc":
+		program = lookPath("qemu-system-x86_64")
+		accel := "tcg,thread=multi"
+		if o.KVM && usableKVM(ctx, program) {
+			accel = "kvm"
+		}
 		// Chromium wants SSE3, which the default CPU does not have.
-		"-M", "pc", "-cpu", "max", "-accel", accel, "-m", fmt.Sprint(p.ram), "-smp", "2", "-vga", "none", "-device", "virtio-vga,xres=1280,yres=720",
-		"-drive", "file=" + disk + ",format=raw,if=ide,cache=unsafe",
-		"-nic", fmt.Sprintf("user,model=e1000,hostfwd=tcp:127.0.0.1:%d-:80", p.pages),
-	}})
+		return program, []string{"-M", "pc", "-cpu", "max", "-accel", accel, "-vga", "none", "-device", "virtio-vga," + screen,
+			"-drive", "file=" + p.disk + ",format=raw,if=ide,cache=unsafe", "-netdev", nic, "-device", "e1000,netdev=net"}, "ttyS0", nil
+	case mark.Arch == "arm64" && mark.Base == "debian":
+		boot, err := bootFromFAT(ctx, p.disk, "pi4", work)
+		if err != nil {
+			return "", nil, "", err
+		}
+		device = "ttyAMA0"
+		cmdline := strings.ReplaceAll(boot.cmdline, "ttyS0", device)
+		fmt.Fprintf(o.Progress, "from its boot partition: %s\ncommand line: %s\n", strings.Join(boot.loaded[:2], ", "), cmdline)
+		return lookPath("qemu-system-aarch64"), []string{"-M", "virt", "-cpu", "cortex-a72", "-accel", "tcg,thread=multi", "-kernel", boot.kernel, "-initrd", boot.initrd, "-append", cmdline,
+			"-device", "virtio-gpu-pci," + screen, "-drive", "if=none,id=card,format=raw,cache=unsafe,file=" + p.disk, "-device", "virtio-blk-pci,drive=card",
+			"-netdev", nic, "-device", "virtio-net-pci,netdev=net"}, device, nil
+	}
+	return "", nil, "", fmt.Errorf("a kiosk image of %s for %s on a %s cannot be booted here; Debian's for amd64 and arm64 can", mark.Base, mark.Arch, mark.Board)
+}
+
+// proveKiosk boots a kiosk image in QEMU and holds that the wall paints, by the daemon's
+// word and on pictures of the machine's screen; that it is switched off and on, and heals;
+// what its user may do; that Prometheus, feed and quotes answer beside it; and that the
+// framebuffer shows the same wall without X.
+func proveKiosk(ctx context.Context, o ProofOptions, mark Mark) error {
+	p, err := newProof(ctx, o, 2048)
 	if err != nil {
 		return err
 	}
-	defer p.v.stop()
-	defer p.summary()
+	defer p.cleanUp()
+	work, err := os.MkdirTemp(p.o.Out, "boot-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(work)
+	program, args, device, err := kioskMachine(ctx, mark, o, p, work)
+	if err != nil {
+		return err
+	}
+	args = append(args, "-m", fmt.Sprint(p.ram), "-smp", fmt.Sprint(max(2, min(4, runtime.NumCPU()))))
+	fmt.Fprintf(o.Progress, "%s under %s; serial line in %s\n", o.Image, strings.Join(args[:2], " "), filepath.Join(p.o.Out, "wall.serial0.log"))
+	if p.v, err = startVirtual(virtualOptions{program: program, dir: p.o.Out, name: "wall", args: args}); err != nil {
+		return err
+	}
 	m := time.Minute
-	if err := p.step(ctx, "the first user made and logged in over ttyS0", 30*m, p.firstLogin); err != nil {
+	if err := p.step(ctx, "the first user made and logged in over "+device, 30*m, p.firstLogin); err != nil {
 		return err
 	}
 	if err := p.step(ctx, "the wall paints, by the hash of its canvas", 30*m, func(ctx context.Context) error {
@@ -78,7 +99,13 @@ func ProveKiosk(ctx context.Context, o ProofOptions) (err error) {
 		return errors.Join(err, p.wallLog(ctx))
 	}
 	var errs []error
-	add := func(err error) { errs = append(errs, err) }
+	add := func(err error) {
+		if err != nil {
+			fmt.Fprintf(o.Progress, "        %v\n", err)
+		}
+		errs = append(errs, err)
+	}
+	add(p.step(ctx, "times: the daemon's READY, the first painted frame", 5*m, p.firstFrame))
 	add(p.step(ctx, "a picture of the screen with the first scene", 5*m, func(context.Context) error { return p.photograph("kiosk-first") }))
 	add(p.step(ctx, "what runs in the session", 5*m, func(ctx context.Context) error {
 		for _, program := range []string{"lightdm", "lxsession", "openbox", "chromium"} {
@@ -91,6 +118,16 @@ func ProveKiosk(ctx context.Context, o ProofOptions) (err error) {
 		return err
 	}))
 	add(p.step(ctx, "what the wall's user may ask for", 5*m, p.kioskPolkit))
+	add(p.step(ctx, "the pages through the forwarded port", 5*m, func(ctx context.Context) error {
+		for path, want := range map[string]string{"/feed": "Feed", "/quotes": "Quotes", "/json/random": "[", "/readyz": ""} {
+			if body, err := get(ctx, p.http+path); err != nil || !strings.Contains(body, want) {
+				return fmt.Errorf("%s: %w: %.200q", path, err, body)
+			}
+		}
+		return nil
+	}))
+	add(p.step(ctx, "/metrics scraped by Prometheus from outside for five minutes", 15*m, p.prometheusLong))
+	add(p.step(ctx, "the screen is off by its timetable, read back, and on again", 30*m, p.offAndOn))
 	add(p.step(ctx, "kill -9 of Chromium heals", 20*m, func(ctx context.Context) error {
 		before, err := p.wall(ctx)
 		if err != nil {
@@ -127,6 +164,62 @@ func ProveKiosk(ctx context.Context, o ProofOptions) (err error) {
 		}
 	}))
 	return errors.Join(errs...)
+}
+
+// firstFrame tells how long after the daemon's READY the wall had its first frame.
+func (p *proof) firstFrame(ctx context.Context) error {
+	t, err := p.times(ctx)
+	if err != nil {
+		return err
+	}
+	out, err := p.v.line.run(ctx, "journalctl -b -t sierpi-kiosk -o short-monotonic --no-pager | grep -m1 'the wall paints'")
+	if err != nil {
+		return err
+	}
+	m := regexp.MustCompile(`^\[ *([\d.]+)\]`).FindStringSubmatch(out)
+	if m == nil {
+		return fmt.Errorf("no time in %q", out)
+	}
+	at, err := strconv.ParseFloat(m[1], 64)
+	if err != nil {
+		return err
+	}
+	p.figure("the daemon's READY %.1f s after the kernel, the first painted frame %.1f s after that", t.ready, at-t.ready)
+	return nil
+}
+
+// offAndOn gives the daemon a timetable by which it is night all day, waits until every
+// output has been read back as off, and takes the timetable away again.
+func (p *proof) offAndOn(ctx context.Context) (err error) {
+	if err := p.restartWith(ctx, "[display]\nscreens-off = \"00:00-23:59\"\n"); err != nil {
+		return err
+	}
+	until := func(state, monitor string) error {
+		for {
+			o, err := p.wall(ctx)
+			if err == nil && o.State == state && o.ReadBack != nil && *o.ReadBack == (state != "off") {
+				out, err := p.v.line.run(ctx, "pid=$(pgrep -o -u sierpi-kiosk lxsession); export $(tr '\\0' '\\n' </proc/$pid/environ | grep -E '^(DISPLAY|XAUTHORITY)='); runuser -u sierpi-kiosk -- env DISPLAY=$DISPLAY XAUTHORITY=$XAUTHORITY sh -c 'xrandr; xset q'")
+				if err != nil {
+					return err
+				}
+				if !regexp.MustCompile(monitor).MatchString(out) {
+					return fmt.Errorf("the daemon says %q, and the X server: %s", state, out)
+				}
+				p.figure("%s: %s", o.Name, state)
+				return nil
+			}
+			if e := rest(ctx); e != nil {
+				return errors.Join(fmt.Errorf("%w: the wall is %q and not %q (%v)", e, o.State, state, err), p.wallLog(ctx))
+			}
+		}
+	}
+	err = until("off", `connected (primary )?\(|Monitor is (Off|in Standby|in Suspend)`)
+	return errors.Join(err, p.restartWith(context.WithoutCancel(ctx), ""), until("painting", `connected (primary )?\d+x\d+`))
+}
+
+// prometheusLong has Prometheus scrape the machine for five minutes and fail at no scrape.
+func (p *proof) prometheusLong(ctx context.Context) error {
+	return p.scraped(ctx, 5*time.Minute)
 }
 
 // rest is between two questions to the machine.

@@ -25,6 +25,9 @@ func ProvePC(ctx context.Context, o ProofOptions) (err error) {
 	if mark.Board != "pc" {
 		return fmt.Errorf("%s is an image for a %s; a Raspberry Pi's is booted by `sierpi-image acceptance`", o.Image, mark.Board)
 	}
+	if mark.Variant == kioskVariant {
+		return proveKiosk(ctx, o, mark)
+	}
 	p, err := newProof(ctx, o, 1024)
 	if err != nil {
 		return err

@@ -83,7 +83,7 @@ func Run(ctx context.Context, o Options) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
-	look, err := web.NewLook(web.LookOptions{Name: hostname, Version: o.Version, Nav: navigation(), Log: o.Log})
+	look, err := web.NewLook(web.LookOptions{Name: hostname, Version: o.Version, Nav: navigation(), Desk: desk(), Log: o.Log})
 	if err != nil {
 		return fmt.Errorf("preparing the pages' look: %w", err)
 	}

@@ -46,6 +46,11 @@ func navigation() []web.NavEntry {
 	}
 }
 
+// desk is what the owner's menu has beside it.
+func desk() []web.NavEntry {
+	return []web.NavEntry{{Href: "/owner/wall", Label: "Screens and visitors", Icon: "wall"}}
+}
+
 // routes is every address that the daemon answers, who may use it, and what
 // answers. The adversarial test walks it.
 func routes(p parts) []web.Route {

@@ -29,7 +29,7 @@ func TestRoutesAudit(t *testing.T) {
 	db, err := store.Open(t.Context(), store.Options{Dir: t.TempDir(), Log: log})
 	must(err)
 	defer db.Close()
-	look, err := web.NewLook(web.LookOptions{Nav: navigation(), Log: log})
+	look, err := web.NewLook(web.LookOptions{Nav: navigation(), Desk: desk(), Log: log})
 	must(err)
 	owner, _, err := web.OpenOwnerDoor(t.TempDir(), log)
 	must(err)

@@ -57,6 +57,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -81,6 +82,7 @@ type LookOptions struct {
 	Name    string     // what this machine is called, in the header; "sierpi" when empty
 	Version string     // for the footer
 	Nav     []NavEntry // the enabled services, in order; at most six fit a phone
+	Desk    []NavEntry // the owner's own pages, shown to the owner only
 	Log     *slog.Logger
 }
 
@@ -107,7 +109,7 @@ func NewLook(o LookOptions) (*Look, error) {
 	if o.Name == "" {
 		o.Name = "sierpi"
 	}
-	for _, n := range o.Nav {
+	for _, n := range slices.Concat(o.Nav, o.Desk) {
 		if iconPath(n.Icon) == "" {
 			return nil, fmt.Errorf("navigation entry %q: there is no icon %q", n.Label, n.Icon)
 		}
@@ -229,7 +231,7 @@ func (l *Look) signIn(w http.ResponseWriter, r *http.Request, status int, next, 
 		return
 	}
 	l.Render(w, r, View{Status: status, Title: "Owner", Section: "/owner/login", Body: l.login, Data: map[string]any{
-		"Next": next, "Problem": problem, "Owner": RoleOf(r) == Owner, "Name": l.opt.Name}})
+		"Next": next, "Problem": problem, "Owner": RoleOf(r) == Owner, "Name": l.opt.Name, "Desk": l.opt.Desk}})
 }
 
 // join shows the page that the wall's code leads to.

@@ -317,6 +317,9 @@ func TestFirstUser(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			m, ran := newMachine(t, nil)
+			if err := m.writeReport(Report{NoUser: true}); err != nil {
+				t.Fatal(err)
+			}
 			var out strings.Builder
 			err := FirstUser(t.Context(), m, tt.typed, &out, func(string) (string, error) {
 				if len(tt.answers) == 0 {
@@ -328,6 +331,9 @@ func TestFirstUser(t *testing.T) {
 			})
 			if (err == nil) != (tt.ran != "") || !strings.Contains(out.String(), tt.want) {
 				t.Errorf("%v: %s", err, out.String())
+			}
+			if rep, rerr := ReadReport(m.Root); rerr != nil || rep.NoUser != (err != nil) {
+				t.Errorf("%v, and the report says that there is no user: %v (%v)", err, rep.NoUser, rerr)
 			}
 			if tt.ran != "" && !slices.Contains(*ran, tt.ran) || tt.ran == "" && len(*ran) > 0 {
 				t.Errorf("ran %q", *ran)

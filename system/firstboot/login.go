@@ -58,10 +58,10 @@ func FirstUser(ctx context.Context, m Machine, name string, out io.Writer, readP
 			fmt.Fprintln(out, err)
 			return err
 		}
-		// The line above the prompt goes.
+		// The line above the prompt goes, and what the daemon and the doctor say of it.
 		if rep, err := ReadReport(m.Root); err == nil {
 			rep.NoUser = false
-			if err := m.writeFile(issuePath, []byte(rep.issue()), 0o644); err != nil {
+			if err := m.writeReport(rep); err != nil {
 				return err
 			}
 		}

@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/pbkdf2"
 	"crypto/sha1"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -505,14 +504,7 @@ func (p *Plan) Apply(ctx context.Context) (Report, error) {
 		// Nothing new: what was said last still holds.
 		rep.Keys = p.last.Keys
 	}
-	doc, err := json.MarshalIndent(rep, "", "  ")
-	if err != nil {
-		return rep, err
-	}
-	errs := []error{
-		p.m.writeFile(reportPath, append(doc, '\n'), 0o644),
-		p.m.writeFile(issuePath, []byte(rep.issue()), 0o644),
-	}
+	errs := []error{p.m.writeReport(rep)}
 	// From here on a cut loses nothing: what the files asked for is on disk.
 	if p.m.Root.Real() {
 		unix.Sync()

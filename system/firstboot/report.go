@@ -107,6 +107,15 @@ func (r Report) issue() string {
 	return b.String() + "\n"
 }
 
+// writeReport keeps a report, and what it says above the login's prompt.
+func (m Machine) writeReport(rep Report) error {
+	doc, err := json.MarshalIndent(rep, "", "  ")
+	if err != nil {
+		return err
+	}
+	return errors.Join(m.writeFile(reportPath, append(doc, '\n'), 0o644), m.writeFile(issuePath, []byte(rep.issue()), 0o644))
+}
+
 // link makes a symbolic link at path, over what is there: there is one at any moment.
 func (m Machine) link(target, path string) error {
 	full := m.Root.Path(path)

@@ -191,7 +191,7 @@ func (p *proof) ina219(ctx context.Context) (err error) {
 			err = errors.Join(err, undo)
 		}
 	}()
-	bus, err := p.v.line.run(ctx, "grep -l 'SMBus stub' /sys/class/i2c-adapter/i2c-*/name | sed 's,.*/i2c-,,; s,/name,,'")
+	bus, err := p.v.line.run(ctx, "grep -l 'SMBus stub' /sys/bus/i2c/devices/i2c-*/name | sed 's,.*/i2c-,,; s,/name,,'")
 	if err != nil {
 		return err
 	}

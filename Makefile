@@ -39,7 +39,7 @@ pictures: ## the pictures of docs/, from the real daemon in a real browser
 	SIERPI_PICTURES=$(CURDIR)/docs/pictures go test -count=1 -tags long ./cmd/sierpi -run TestPictures
 
 contact-sheet: ## every scene, by night and by day, at 16:9 and 5:3, into docs/pictures
-	SIERPI_SHEET=$(CURDIR)/docs/pictures go test -count=1 ./display -run TestContactSheet
+	SIERPI_SHEET=$(CURDIR)/docs/pictures go test -count=1 -tags long ./display -run TestContactSheet
 
 soak: ## twenty minutes of the wall in Chromium, a line a minute
 	SIERPI_SOAK=20m go test -count=1 -tags long -timeout 30m -v ./cmd/sierpi -run TestSoak

@@ -1,21 +1,15 @@
 package display_test
 
 import (
-	"context"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/chromedp/cdproto/cdp"
-	"github.com/chromedp/cdproto/heapprofiler"
-	"github.com/chromedp/chromedp"
 
 	"github.com/sierpi/sierpi/display"
 	"github.com/sierpi/sierpi/display/life"
@@ -178,43 +172,4 @@ func copyLife(b *testing.B, dir string, soup []byte) http.Handler {
 			files.ServeHTTP(w, r)
 		}
 	})
-}
-
-// TestSoak holds the page's and the daemon's memory flat: SIERPI_SOAK=20m.
-func TestSoak(t *testing.T) {
-	length, err := time.ParseDuration(os.Getenv("SIERPI_SOAK"))
-	if err != nil {
-		t.Skip("SKIPPED: set SIERPI_SOAK to a duration, 20m for the whole")
-	}
-	s := newStage(t, display.Options{Cards: exampleCards, Dwell: 30 * time.Second})
-	base := serve(t, s)
-	ctx := newBrowser(t, 1920, 1080)
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), length+2*time.Minute)
-	defer cancel()
-	open(t, ctx, base+"/kiosk")
-	await(t, ctx, "globalThis.sierpi?.screen.painted > 300")
-	heaps := func() (page, daemon float64) {
-		if _, err := chromedp.Call(ctx, heapprofiler.CollectGarbage, cdp.Empty{}); err != nil {
-			t.Fatal(err)
-		}
-		var m runtime.MemStats
-		runtime.GC()
-		runtime.ReadMemStats(&m)
-		return eval[float64](t, ctx, "performance.memory.usedJSHeapSize") / 1e6, float64(m.HeapAlloc) / 1e6
-	}
-	page0, daemon0 := heaps()
-	began := time.Now()
-	for step := 0; time.Since(began) < length; step++ {
-		eval[any](t, ctx, "new Promise((r) => setTimeout(r, 30000))")
-		page, daemon := heaps()
-		st := s.Status()
-		t.Logf("%4.0f s: page %.1f MB, daemon %.1f MB, frame %d, %.1f frames/s, %s, %.0f KB/s", time.Since(began).Seconds(), page, daemon,
-			st.Screens[0].Frame, st.Screens[0].Rate, st.Screens[0].State, float64(st.Screens[0].Bytes)/time.Since(st.Screens[0].Since).Seconds()/1e3)
-		if page > page0+5 || daemon > daemon0+5 {
-			t.Fatalf("memory grows: the page from %.1f to %.1f MB, the daemon from %.1f to %.1f MB", page0, page, daemon0, daemon)
-		}
-		if st.Screens[0].State != display.Painting {
-			t.Fatalf("the screen is %s", st.Screens[0].State)
-		}
-	}
 }

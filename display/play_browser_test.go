@@ -7,14 +7,11 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"path/filepath"
 	"slices"
 	"sync"
 	"testing"
 	"time"
 
-	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 
@@ -134,71 +131,4 @@ func newTab(t testing.TB, width, height int64) context.Context {
 		t.Fatal(err)
 	}
 	return ctx
-}
-
-// TestPlayShots writes pictures of the pages to a folder, for people to look at.
-func TestPlayShots(t *testing.T) {
-	dir := os.Getenv("SIERPI_SHOTS")
-	if dir == "" {
-		t.Skip("SKIPPED: set SIERPI_SHOTS to a folder to get screenshots")
-	}
-	house := newPlayHouse(t, web.Owner, display.BoardOptions{})
-	house.scores.list = []page.Score{{Name: "Ada", Points: 41, At: time.Now()}, {Name: "Grace", Points: 37, At: time.Now()}, {Name: "a rather long n…", Points: 8, At: time.Now()}}
-	for _, size := range []struct {
-		name string
-		w, h int64
-	}{{"wide", 1920, 1080}, {"phone", 390, 844}} {
-		ctx := newTab(t, size.w, size.h)
-		for _, scheme := range []string{"light", "dark"} {
-			if _, err := chromedp.Call(ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
-				Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}},
-			}); err != nil {
-				t.Fatal(err)
-			}
-			for _, name := range []string{"life", "snake", "scenes"} {
-				open(t, ctx, house.base+"/"+name)
-				await(t, ctx, "globalThis.sierpi?.canvas.painted > 0")
-				if name == "snake" {
-					on, off := true, false
-					house.boards.LookAtGame(false, &on)
-					await(t, ctx, "sierpi.state.score >= 3")
-					if scheme == "light" {
-						house.boards.LookAtGame(false, &off)
-						await(t, ctx, "sierpi.state.over")
-						eval[any](t, ctx, "new Promise((r) => setTimeout(r, 2500))")
-					}
-				} else {
-					eval[any](t, ctx, "new Promise((r) => setTimeout(r, 4000))")
-				}
-				for _, full := range []string{"", "-full"} {
-					take := chromedp.CaptureScreenshot()
-					if full != "" {
-						take = chromedp.FullScreenshot(90)
-					}
-					shot, err := chromedp.Run(ctx, take)
-					if err != nil {
-						t.Fatal(err)
-					}
-					if err := os.WriteFile(filepath.Join(dir, name+"-"+size.name+"-"+scheme+full+".png"), shot, 0o644); err != nil {
-						t.Fatal(err)
-					}
-				}
-				if os.Getenv("SIERPI_SHOTS_FIRST") == name {
-					break
-				}
-			}
-		}
-		if size.name == "phone" {
-			phone(t, ctx)
-			open(t, ctx, house.base+"/snake?remote#wall")
-			await(t, ctx, "globalThis.sierpi?.state?.where === 'wall'")
-			shot, err := chromedp.Run(ctx, chromedp.CaptureScreenshot())
-			if err != nil {
-				t.Fatal(err)
-			}
-			if err := os.WriteFile(filepath.Join(dir, "snake-remote.png"), shot, 0o644); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
 }

@@ -4,14 +4,9 @@ import (
 	"bytes"
 	"flag"
 	"fmt"
-	"image"
-	"image/color"
-	"image/draw"
 	"image/png"
 	"os"
 	"path/filepath"
-	"strconv"
-	"strings"
 	"testing"
 
 	"github.com/sierpi/sierpi/display"
@@ -196,95 +191,5 @@ func TestGoldenPictures(t *testing.T) {
 				}
 			}
 		})
-	}
-}
-
-// TestContactSheet draws every scene by night and by day, at 16:9 and 5:3, into
-// contact-sheet.png of a folder, for people to look at: make contact-sheet.
-func TestContactSheet(t *testing.T) {
-	dir := os.Getenv("SIERPI_SHEET")
-	if dir == "" {
-		t.Skip("SKIPPED: set SIERPI_SHEET to a folder to get the contact sheet")
-	}
-	// The frame at which a scene shows what it is.
-	moments := map[string][2]int{"life": {240, 700}, "line": {1150, 1790}, "snake": {400, 1500}, "zoom": {60, 420}, "chaos": {330, 620},
-		"rule90": {600, 1500}, "arrowhead": {1500, 2600}, "carpet": {120, 500}, "fern": {300, 900}}
-	type column struct {
-		width  int
-		day    bool
-		moment int
-	}
-	columns := []column{{480, false, 0}, {480, false, 1}, {480, true, 1}, {450, false, 1}, {450, true, 0}}
-	const height, gap = 270, 12
-	names := display.SceneNames()
-	width := gap
-	for _, c := range columns {
-		width += c.width + gap
-	}
-	sheet := image.NewRGBA(image.Rect(0, 0, width, gap+(height+gap)*len(names)))
-	draw.Draw(sheet, sheet.Bounds(), image.NewUniform(color.RGBA{0x1c, 0x20, 0x24, 255}), image.Point{}, draw.Src)
-	for row, name := range names {
-		x := gap
-		for _, c := range columns {
-			frames := 0
-			if m, ok := moments[name]; ok {
-				frames = m[c.moment]
-			} else {
-				t.Fatalf("name the moments of the scene %q", name)
-			}
-			s, err := display.NewScene(name, display.Setting{Width: c.width, Height: height, FramesPerSecond: 30, Seed: 11, Day: c.day})
-			if err != nil {
-				t.Fatal(err)
-			}
-			for range frames {
-				s.Step()
-			}
-			f := &wire.Frame{Number: 1, Width: c.width, Height: height, Cells: make([]uint8, c.width*height)}
-			s.Draw(f)
-			y := gap + row*(height+gap)
-			draw.Draw(sheet, image.Rect(x, y, x+c.width, y+height), display.Image(f, 1), image.Point{}, draw.Src)
-			x += c.width + gap
-		}
-	}
-	file, err := os.Create(filepath.Join(dir, "contact-sheet.png"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer file.Close()
-	enc := png.Encoder{CompressionLevel: png.BestCompression}
-	if err := enc.Encode(file, sheet); err != nil {
-		t.Fatal(err)
-	}
-}
-
-// TestFilm draws one scene at many moments, to judge it by: SIERPI_FILM=line,90,180,...
-func TestFilm(t *testing.T) {
-	dir, film := os.Getenv("SIERPI_SHEET"), strings.Split(os.Getenv("SIERPI_FILM"), ",")
-	if dir == "" || len(film) < 2 {
-		t.Skip("SKIPPED: set SIERPI_SHEET to a folder and SIERPI_FILM to a scene and frames")
-	}
-	last, at := 0, map[int]int{}
-	for i, n := range film[1:] {
-		var err error
-		if last, err = strconv.Atoi(n); err != nil {
-			t.Fatal(err)
-		}
-		at[last] = i
-	}
-	cols := min(3, len(at))
-	sheet := image.NewRGBA(image.Rect(0, 0, 490*cols, 280*((len(at)+cols-1)/cols)))
-	play(t, film[0], last+1, func(f *wire.Frame) {
-		if i, ok := at[int(f.Number)]; ok {
-			x, y := 490*(i%cols), 280*(i/cols)
-			draw.Draw(sheet, image.Rect(x, y, x+480, y+270), display.Image(f, 1), image.Point{}, draw.Src)
-		}
-	})
-	file, err := os.Create(filepath.Join(dir, "film-"+film[0]+".png"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer file.Close()
-	if err := png.Encode(file, sheet); err != nil {
-		t.Fatal(err)
 	}
 }

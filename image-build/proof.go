@@ -113,7 +113,7 @@ func (p *proof) step(ctx context.Context, what string, bound time.Duration, run 
 	fmt.Fprintf(p.o.Progress, "%6s  %s (at most %s)\n", human(time.Since(p.started)), what, human(bound))
 	ctx, cancel := context.WithTimeoutCause(ctx, bound, fmt.Errorf("not within %s", human(bound)))
 	defer cancel()
-	if p.v != nil {
+	if p.v != nil && !p.ended() { // what is left is about the disk
 		watched, stop := p.v.watch(ctx)
 		defer stop()
 		ctx = watched
@@ -675,6 +675,9 @@ func (p *proof) poweroff(ctx context.Context) error {
 	case <-p.v.done:
 		return nil
 	case <-ctx.Done():
+		if p.ended() {
+			return nil
+		}
 		return context.Cause(ctx)
 	}
 }

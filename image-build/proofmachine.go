@@ -32,7 +32,7 @@ func (p *proof) machine(ctx context.Context, device string) error {
 func (p *proof) doctor(ctx context.Context) error {
 	table, err := p.v.line.run(ctx, "sierpi doctor")
 	if err != nil {
-		return fmt.Errorf("%w\n%s", err, table)
+		return err // with the table
 	}
 	out, err := p.v.line.run(ctx, "sierpi doctor --json")
 	if err != nil {
@@ -303,9 +303,11 @@ func (p *proof) longPress(ctx context.Context) (bool, error) {
 	}
 	select {
 	case <-p.v.done:
-		p.figure("a long press of a simulated button switched the machine off in order")
-		return true, nil
 	case <-ctx.Done():
+	}
+	if !p.ended() {
 		return true, errors.Join(err, fmt.Errorf("%w: the machine did not switch itself off", context.Cause(ctx)))
 	}
+	p.figure("a long press of a simulated button switched the machine off in order")
+	return true, nil
 }

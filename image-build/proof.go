@@ -243,7 +243,11 @@ func (p *proof) units(ctx context.Context) error {
 			return err
 		}
 	}
-	return p.check(ctx, "systemctl list-units --failed --no-legend --plain", "^$")
+	if err := p.check(ctx, "systemctl list-units --failed --no-legend --plain", "^$"); err != nil {
+		return err
+	}
+	// A cycle of orders is broken by leaving a unit out, at each boot another one.
+	return p.check(ctx, "journalctl -b -q _PID=1 -o cat --no-pager | grep -i 'ordering cycle' || true", "^$")
 }
 
 // get asks the pages from outside.
@@ -335,6 +339,10 @@ func (p *proof) zram(ctx context.Context) error {
 	total, err1 := strconv.Atoi(f[0])
 	size, err2 := strconv.Atoi(f[1])
 	if err := errors.Join(err1, err2); err != nil {
+		return err
+	}
+	// By the path that everybody else knows too, systemd at shutdown among them.
+	if err := p.check(ctx, "awk '/zram/ {print $1}' /proc/swaps", "^/dev/zram0$"); err != nil {
 		return err
 	}
 	if off := float64(size)/float64(total) - 0.5; off < -0.01 || off > 0.01 || f[2] != "100" {
@@ -663,6 +671,9 @@ func (p *proof) reboot(ctx context.Context, prompt string) (string, error) {
 		return "", err
 	}
 	_, text, err := p.v.line.expect(ctx, prompt)
+	if failed := regexp.MustCompile(`(?m)^.*FAILED.*$`).FindString(text); err == nil && failed != "" {
+		err = fmt.Errorf("on the way down or up: %s", strings.TrimSpace(failed))
+	}
 	return text, err
 }
 

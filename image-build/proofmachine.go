@@ -94,7 +94,7 @@ func (p *proof) zramLife(ctx context.Context) error {
 		return err
 	}
 	// util-linux agrees on what was made.
-	if err := p.check(ctx, "blkid -o export $(awk '/zram/ {print $1}' /proc/swaps | sed 's,^/zram,/dev/zram,')", `(?s)LABEL=sierpi-zram.*TYPE=swap`); err != nil {
+	if err := p.check(ctx, "blkid -o export $(awk '/zram/ {print $1}' /proc/swaps)", `(?s)LABEL=sierpi-zram.*TYPE=swap`); err != nil {
 		return err
 	}
 	const other = "/tmp/zram.toml"

@@ -43,6 +43,18 @@ type table struct {
 	letters *typesetter
 	screen  image.Point
 	drawn   map[string]*plate // by what is on them and where
+
+	code     *plate // the last invitation's
+	codeKey  string
+	codeRoom image.Point // what it takes of the corner
+}
+
+// laid is what lies over the picture.
+type laid struct {
+	cards   Cards
+	invited *invitation // nil: nobody is
+	caption string      // of the picture
+	sign    string      // what the screen itself has to say
 }
 
 func newTable(width, height int) (*table, error) {
@@ -53,9 +65,9 @@ func newTable(width, height int) (*table, error) {
 	return &table{letters: t, screen: image.Pt(width, height), drawn: map[string]*plate{}}, nil
 }
 
-// plates are the cards at that time, with the caption of the picture and a sign at the
-// bottom for what the screen itself has to say.
-func (t *table) plates(c Cards, caption, sign string, now time.Time) ([]*plate, error) {
+// plates are the cards at that time.
+func (t *table) plates(l laid, now time.Time) ([]*plate, error) {
+	c, caption, sign := l.cards, l.caption, l.sign
 	unit := float64(min(t.screen.X, t.screen.Y)) / 100
 	edge := 4.2 * unit
 	// All of them wander a little, a step a minute, so that nothing burns in.
@@ -67,6 +79,22 @@ func (t *table) plates(c Cards, caption, sign string, now time.Time) ([]*plate, 
 	half := room * 6 / 10
 	if upright {
 		half = room
+	}
+	// The others make room for the code. One that is not on the screen was too big for it.
+	var code *plate
+	var taken image.Point
+	if l.invited.valid() {
+		key := fmt.Sprint("code", *l.invited, shift)
+		if t.codeKey != key {
+			var err error
+			if t.code, t.codeRoom, err = t.letters.code(l.invited, t.screen, unit, edge, shift); err != nil {
+				return nil, err
+			}
+			t.codeKey = key
+		}
+		if code = t.code; code != nil {
+			taken = t.codeRoom.Add(image.Pt(int(3*unit), int(3*unit)))
+		}
 	}
 	var sets []set
 	if c.Time {
@@ -81,7 +109,11 @@ func (t *table) plates(c Cards, caption, sign string, now time.Time) ([]*plate, 
 	}
 	story := t.story(c, unit, now)
 	if len(story) > 0 {
-		sets = append(sets, set{width: half, at: anchor{bottom: true}, lines: story, most: 5})
+		at := set{width: half, at: anchor{bottom: true}, lines: story, most: 5}
+		if upright {
+			at.lift = taken.Y
+		}
+		sets = append(sets, at)
 	}
 	// An upright screen has the width of one of them.
 	if caption != "" && !(upright && len(story) > 0) {
@@ -89,7 +121,7 @@ func (t *table) plates(c Cards, caption, sign string, now time.Time) ([]*plate, 
 		if upright {
 			width = room
 		}
-		sets = append(sets, set{width: width, at: anchor{right: true, bottom: true}, most: 3, lines: []line{
+		sets = append(sets, set{width: width - taken.X, inset: taken.X, at: anchor{right: true, bottom: true}, most: 3, lines: []line{
 			{runs: []run{{clip(caption), 3.3 * unit, quietColour, false}}},
 		}})
 	}
@@ -117,6 +149,9 @@ func (t *table) plates(c Cards, caption, sign string, now time.Time) ([]*plate, 
 		}
 	}
 	t.drawn = kept
+	if code != nil {
+		list = append(list, code) // above the others' shades
+	}
 	return list, nil
 }
 
@@ -201,6 +236,9 @@ type message struct {
 	Cards  Cards   `json:"cards"`
 	On     bool    `json:"on"`
 	Bright float64 `json:"bright"`
+
+	Invitation *invitation `json:"invitation"`
+	Ghosts     []ghost     `json:"ghosts"`
 }
 
 func parseMessage(doc []byte) (message, error) {

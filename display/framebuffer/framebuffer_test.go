@@ -1,6 +1,7 @@
 package framebuffer
 
 import (
+	"bytes"
 	"encoding/binary"
 	"flag"
 	"image"
@@ -8,11 +9,16 @@ import (
 	"image/png"
 	"math/rand/v2"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
+	"rsc.io/qr"
+
 	"github.com/sierpi/sierpi/display/wire"
+	"github.com/sierpi/sierpi/system/systemtest"
 )
 
 var pictures = flag.String("pictures", "", "write what the tests paint as PNG files into this folder")
@@ -160,7 +166,7 @@ func TestDamageIsEnough(t *testing.T) {
 				if step == 8 {
 					cards.Machine, cards.Notice = nil, "The config has a mistake."
 				}
-				plates, err := tab.plates(cards, f.Caption, "", now)
+				plates, err := tab.plates(laid{cards: cards, caption: f.Caption}, now)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -244,7 +250,7 @@ func TestCardsKeepToTheEdges(t *testing.T) {
 			t.Fatal(err)
 		}
 		for turn := range 2 {
-			plates, err := tab.plates(someCards(), "Conway’s Game of Life · a random soup", "", noon.Add(time.Duration(turn)*20*time.Second))
+			plates, err := tab.plates(laid{cards: someCards(), caption: "Conway’s Game of Life · a random soup"}, noon.Add(time.Duration(turn)*20*time.Second))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -261,6 +267,83 @@ func TestCardsKeepToTheEdges(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// A code of the daemon's is read by a real reader off the screen, on every shape of it, and
+// no letter lies over it.
+func TestInvitation(t *testing.T) {
+	zbar := systemtest.Tool(t, "zbarimg", "zbar-tools")
+	const address = "HTTP://192.168.178.123:8080/JOIN/ABCDEFGHJKMNPQRS"
+	code, err := qr.Encode(address, qr.M)
+	if err != nil {
+		t.Fatal(err)
+	}
+	inv := &invitation{Side: code.Size, Modules: make([]byte, (code.Size*code.Size+7)/8)}
+	for y := range code.Size {
+		for x := range code.Size {
+			if n := y*code.Size + x; code.Black(x, y) {
+				inv.Modules[n/8] |= 1 << (n % 8)
+			}
+		}
+	}
+	for _, geometry := range []string{"1920x1080x32", "1280x720x32", "800x480x16", "480x854x32"} {
+		t.Run(geometry, func(t *testing.T) {
+			d := file(t, geometry)
+			p := NewPainter(d)
+			tab, err := newTable(d.Width, d.Height)
+			if err != nil {
+				t.Fatal(err)
+			}
+			plates, err := tab.plates(laid{cards: someCards(), invited: inv, caption: "Conway’s Game of Life · a random soup"}, noon)
+			if err != nil {
+				t.Fatal(err)
+			}
+			p.setPlates(plates)
+			p.Paint(soup(240, 135, 2))
+			name := filepath.Join(t.TempDir(), "screen.png")
+			f, err := os.Create(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer f.Close()
+			if err := png.Encode(f, contents(t, d)); err != nil {
+				t.Fatal(err)
+			}
+			out, err := exec.Command(zbar, "-q", "--raw", name).Output()
+			if err != nil || strings.TrimSpace(string(out)) != address {
+				t.Errorf("the reader finds %q (%v)", out, err)
+			}
+			save(t, d, "invitation-"+geometry)
+		})
+	}
+}
+
+// What a visitor is about to draw lies over the picture in the visitor's colour, and
+// leaves it as it was.
+func TestGhosts(t *testing.T) {
+	d := file(t, "960x540x32")
+	p := NewPainter(d)
+	f := soup(240, 135, 2)
+	p.Paint(f)
+	before := contents(t, d)
+	g := ghost{Who: "Ada", Cells: []int32{100, 60, 101, 60, 239, 134, 500, 2}}
+	pl := g.plate(p.fit, f.Width, f.Height)
+	p.setPlates([]*plate{pl})
+	f.Number++
+	p.Paint(f)
+	if got := contents(t, d).RGBAAt(100*4+2, 60*4+2); got != g.colour() {
+		t.Errorf("the ghost's cell is %v, not %v", got, g.colour())
+	}
+	if got, was := contents(t, d).RGBAAt(150*4+2, 90*4+2), before.RGBAAt(150*4+2, 90*4+2); got != was {
+		t.Errorf("beside it there is %v, and was %v", got, was)
+	}
+	save(t, d, "ghost")
+	p.setPlates(nil)
+	f.Number++
+	p.Paint(f)
+	if !bytes.Equal(contents(t, d).Pix, before.Pix) {
+		t.Error("the ghost left something behind")
 	}
 }
 
@@ -312,6 +395,8 @@ func FuzzParseFormat(f *testing.F) {
 // FuzzCards feeds the cards what nobody sent.
 func FuzzCards(f *testing.F) {
 	f.Add([]byte(`{"type":"cards","cards":{"time":true,"quote":{"text":"a\nb","author":"c"},"headlines":[{"title":"t"}],"notice":"n"}}`), uint16(800), uint16(480))
+	f.Add([]byte(`{"type":"invitation","invitation":{"side":21,"modules":"AAAA"}}`), uint16(800), uint16(480))
+	f.Add([]byte(`{"type":"ghosts","ghosts":[{"who":"Ada","cells":[3,4,-5,1000000,7]}]}`), uint16(800), uint16(480))
 	tables := map[image.Point]*table{}
 	f.Fuzz(func(t *testing.T, doc []byte, w, h uint16) {
 		m, err := parseMessage(doc)
@@ -325,8 +410,13 @@ func FuzzCards(f *testing.F) {
 				t.Fatal(err)
 			}
 		}
-		if _, err := tab.plates(m.Cards, m.Type, "sign", noon); err != nil {
+		if _, err := tab.plates(laid{m.Cards, m.Invitation, m.Type, "sign"}, noon); err != nil {
 			t.Fatal(err)
+		}
+		for _, g := range m.Ghosts {
+			if pl := g.plate(newFit(size.X, size.Y, 48, 27), 48, 27); pl != nil && !pl.area.In(image.Rectangle{Max: size}) {
+				t.Fatalf("a ghost at %v", pl.area)
+			}
 		}
 	})
 }
@@ -341,7 +431,7 @@ func BenchmarkPaint(b *testing.B) {
 			if err != nil {
 				b.Fatal(err)
 			}
-			plates, err := tab.plates(someCards(), "Life", "", noon)
+			plates, err := tab.plates(laid{cards: someCards(), caption: "Life"}, noon)
 			if err != nil {
 				b.Fatal(err)
 			}

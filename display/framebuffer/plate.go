@@ -118,6 +118,8 @@ type set struct {
 	lines  []line
 	at     anchor
 	width  int  // at most, pixels
+	inset  int  // farther from the right edge than the others, pixels
+	lift   int  // and from the lower one
 	most   int  // lines at most after wrapping
 	plain  bool // no shade behind it
 	centre bool // above the middle, for a notice
@@ -242,10 +244,10 @@ func (t *typesetter) draw(s set, screen image.Point, unit, edge float64, shift i
 	}
 	corner := image.Pt(int(edge), int(edge))
 	if s.at.right {
-		corner.X = screen.X - int(edge) - w
+		corner.X = screen.X - int(edge) - w - s.inset
 	}
 	if s.at.bottom {
-		corner.Y = screen.Y - int(edge) - h
+		corner.Y = screen.Y - int(edge) - h - s.lift
 	}
 	if s.centre {
 		corner = image.Pt((screen.X-w)/2, screen.Y/4)

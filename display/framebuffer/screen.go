@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -54,6 +55,8 @@ type screen struct {
 	decoder wire.Decoder
 	frame   *wire.Frame // on view; nil: none yet
 	cards   Cards
+	invited *invitation
+	ghosts  []*plate // laid over pictures of the size they came for
 	sign    string
 	power   bool
 	said    map[string]string
@@ -87,6 +90,7 @@ func Run(ctx context.Context, o Options) error {
 			return err
 		}
 		s.say("the daemon is away; it is asked again", err)
+		s.invited, s.ghosts = nil, nil // nobody would answer
 		switch {
 		case s.frame != nil:
 			s.sign = lastPicture
@@ -282,6 +286,9 @@ func (s *screen) take(ctx context.Context, conn *websocket.Conn, data []byte) er
 	}
 	caption := ""
 	if s.frame != nil {
+		if f.Width != s.frame.Width || f.Height != s.frame.Height {
+			s.ghosts = nil
+		}
 		caption = s.frame.Caption
 	}
 	came := s.frame == nil || s.sign != ""
@@ -310,6 +317,20 @@ func (s *screen) hear(data []byte) error {
 	case "cards":
 		s.cards = m.Cards
 		return s.refresh()
+	case "invitation":
+		s.invited = m.Invitation
+		return s.refresh()
+	case "ghosts":
+		s.ghosts = nil
+		if s.frame == nil {
+			return nil
+		}
+		for _, g := range m.Ghosts {
+			if pl := g.plate(s.painter.fit, s.frame.Width, s.frame.Height); pl != nil {
+				s.ghosts = append(s.ghosts, pl)
+			}
+		}
+		return s.refresh()
 	case "light":
 		if m.On != s.power {
 			s.power = m.On
@@ -327,18 +348,18 @@ func (s *screen) refresh() error {
 	if s.frame == nil {
 		return nil // the waiting picture has no cards but its own
 	}
-	plates, err := s.table.plates(s.cards, s.frame.Caption, s.sign, time.Now())
+	plates, err := s.table.plates(laid{s.cards, s.invited, s.frame.Caption, s.sign}, time.Now())
 	if err != nil {
 		return &paintError{err}
 	}
-	s.painter.setPlates(plates)
+	s.painter.setPlates(append(slices.Clone(s.ghosts), plates...))
 	s.painter.Paint(s.frame)
 	return nil
 }
 
 // show paints a picture of our own with a word below it.
 func (s *screen) show(f *wire.Frame, word string) error {
-	plates, err := s.table.plates(Cards{}, "", word, time.Now())
+	plates, err := s.table.plates(laid{sign: word}, time.Now())
 	if err != nil {
 		return &paintError{err}
 	}

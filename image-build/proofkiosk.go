@@ -29,6 +29,9 @@ type wallOutput struct {
 	ReadBack          *bool // whether it is on, by the session's word
 }
 
+// wallConfig is the machine's during the proof: whatever the hour, the pictures are bright.
+const wallConfig = "[display]\nnight = \"\"\n"
+
 // kioskMachine is how QEMU starts a kiosk image. A Raspberry Pi's own boards have
 // neither the memory nor the screen for Chromium there, so its image starts on -M virt:
 // kernel, initramfs and root are its own, the device tree is QEMU's, and the serial line
@@ -87,6 +90,9 @@ func proveKiosk(ctx context.Context, o ProofOptions, mark Mark) error {
 	}
 	m := time.Minute
 	if err := p.step(ctx, "the first user made and logged in over "+device, 30*m, p.firstLogin); err != nil {
+		return err
+	}
+	if err := p.step(ctx, "a config without a night, for the pictures", 10*m, func(ctx context.Context) error { return p.restartWith(ctx, wallConfig) }); err != nil {
 		return err
 	}
 	if err := p.step(ctx, "the wall paints, by the hash of its canvas", 30*m, func(ctx context.Context) error {
@@ -201,7 +207,7 @@ func (p *proof) firstFrame(ctx context.Context) error {
 // offAndOn gives the daemon a timetable by which it is night all day, waits until every
 // output has been read back as off, and takes the timetable away again.
 func (p *proof) offAndOn(ctx context.Context) (err error) {
-	if err := p.restartWith(ctx, "[display]\nscreens-off = \"00:00-23:59\"\n"); err != nil {
+	if err := p.restartWith(ctx, wallConfig+"screens-off = \"00:00-23:59\"\n"); err != nil {
 		return err
 	}
 	until := func(state, monitor string) error {
@@ -224,7 +230,7 @@ func (p *proof) offAndOn(ctx context.Context) (err error) {
 		}
 	}
 	err = until("off", `connected (primary )?\(|Monitor is (Off|in Standby|in Suspend)`)
-	return errors.Join(err, p.restartWith(context.WithoutCancel(ctx), ""), until("painting", `connected (primary )?\d+x\d+`))
+	return errors.Join(err, p.restartWith(context.WithoutCancel(ctx), wallConfig), until("painting", `connected (primary )?\d+x\d+`))
 }
 
 // prometheusLong has Prometheus scrape the machine for five minutes and fail at no scrape.

@@ -492,7 +492,8 @@ func (p *patient) daemon(ctx context.Context) []finding {
 // askDaemon gets one of the daemon's answers from where it listens: where the config
 // says, and on the appliance's ports. Somebody else's server there is passed over.
 func askDaemon(ctx context.Context, cfg config.Config, path string) (body []byte, address string, err error) {
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	// On a board that is short of memory the daemon may have to be read back from swap.
+	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
 	listen, sign := []string{cfg.Web.Listen, "localhost:80"}, `"parts"`
 	if path == "/metrics" {

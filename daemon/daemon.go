@@ -218,14 +218,15 @@ func Run(ctx context.Context, o Options) (err error) {
 		return fmt.Errorf("preparing the pages: %w", err)
 	}
 	table := routes(parts{maker, look, owner, kiosk, news, sayings, talk, cutting, stage, atAGlance, visitors, play, wall, health, &ready})
+	hosts := web.NewHosts(hostname, o.Config.Web.Hosts...)
 	handler, err := web.NewRouter(table, web.RouterOptions{
-		Look: look, Hosts: web.NewHosts(hostname, o.Config.Web.Hosts...), Identities: []web.Identity{owner, kiosk, visitors}, Log: o.Log,
+		Look: look, Hosts: hosts, Identities: []web.Identity{owner, kiosk, visitors}, Log: o.Log,
 	})
 	if err != nil {
 		return fmt.Errorf("building the table of routes: %w", err)
 	}
 	pages := web.NewServer(web.ServerOptions{Name: "pages", Listeners: pageListeners, Handler: handler, Log: o.Log})
-	scrapes := web.NewServer(web.ServerOptions{Name: "metrics", Listeners: metricListeners, Handler: metricsOnly(figures.Handler()), Log: o.Log})
+	scrapes := web.NewServer(web.ServerOptions{Name: "metrics", Listeners: metricListeners, Handler: metricsOnly(hosts, figures.Handler()), Log: o.Log})
 
 	greet(o, pageListeners, metricListeners, kiosk, secret)
 	tasks := append([]Task{
@@ -300,11 +301,13 @@ func reachable(a net.Addr) string {
 	return net.JoinHostPort(host, port)
 }
 
-// metricsOnly answers /metrics and nothing else.
-func metricsOnly(scrape http.Handler) http.Handler {
+// metricsOnly answers /metrics and nothing else, and under this machine's names alone: a
+// page elsewhere could rebind its own name to this port and read it from a visitor's
+// browser.
+func metricsOnly(hosts web.Hosts, scrape http.Handler) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", scrape)
-	return mux
+	return hosts.Guard(mux)
 }
 
 // cacheOptions hands the config's caches to the package.

@@ -225,7 +225,8 @@ func Run(ctx context.Context, o Options) (err error) {
 	if err != nil {
 		return fmt.Errorf("building the table of routes: %w", err)
 	}
-	pages := web.NewServer(web.ServerOptions{Name: "pages", Listeners: pageListeners, Handler: handler, Log: o.Log})
+	pages := web.NewServer(web.ServerOptions{Name: "pages", Listeners: pageListeners, Handler: handler, Log: o.Log,
+		Connections: max(4096, 2*o.Config.Chat.Waiters)})
 	scrapes := web.NewServer(web.ServerOptions{Name: "metrics", Listeners: metricListeners, Handler: metricsOnly(hosts, figures.Handler()), Log: o.Log})
 
 	greet(o, pageListeners, metricListeners, kiosk, secret)

@@ -195,7 +195,7 @@ func Run(ctx context.Context, o Options) (err error) {
 	// How they all are, and what they count.
 	health := NewHealth(
 		Check{"pages", true, answers(pageListeners)},
-		Check{"store", true, storeHealth(db)},
+		Check{"store", true, storeHealth(db, thisMachine.complaints)},
 		Check{"display", true, stageHealth(stage)},
 		Check{"feed", false, said(news.Health)},
 		Check{"quotes", false, said(sayings.Health)},

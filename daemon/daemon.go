@@ -208,6 +208,9 @@ func Run(ctx context.Context, o Options) (err error) {
 		Check{"firstboot", false, thisMachine.firstbootHealth},
 		Check{"config", false, configHealth(o.Notice)},
 	)
+	if o.Config.Store.DSN != "" {
+		health.Elsewhere("store")
+	}
 	figures := metrics.New(o.Log, o.Version,
 		thisMachine.figures, thisMachine.scenes.figures, healthFigures(health), stageFigures(stage), stateFigures(o.State), serviceFigures(sayings, talk))
 
@@ -357,7 +360,12 @@ func cutoutMemory(cfg config.Cutout, root system.Root) int64 {
 	if err != nil {
 		return 0
 	}
-	return int64(min(size.Bytes(mem.Total), math.MaxInt64))
+	may, _, err := system.MemoryLimit(root)
+	if err != nil {
+		return 0
+	}
+	// Half of what the unit leaves the daemon: the rest of it works on meanwhile.
+	return int64(min(size.Bytes(mem.Total), may/2, math.MaxInt64))
 }
 
 // powerOff asks logind, which asks polkit; the daemon itself may do nothing.

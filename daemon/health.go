@@ -38,6 +38,8 @@ type Part struct {
 	Why      string    `json:"why,omitempty"`
 	Since    time.Time `json:"since"`    // when the part entered this state, by today's clock
 	Required bool      `json:"required"` // a failure of this part is a failure of the daemon
+
+	elsewhere bool // a restart of the daemon would not mend it
 }
 
 // Report is the whole of /healthz.
@@ -52,8 +54,10 @@ type Health struct {
 	checks  []Check
 	seen    map[string]entered
 	pending map[string]bool // checks that have not come back
-	last    Report
-	lastAt  time.Time
+
+	elsewhere map[string]bool // parts on other machines
+	last      Report
+	lastAt    time.Time
 }
 
 type entered struct {
@@ -63,8 +67,12 @@ type entered struct {
 
 // NewHealth makes the health of these parts, in the order they are shown.
 func NewHealth(checks ...Check) *Health {
-	return &Health{checks: checks, seen: map[string]entered{}, pending: map[string]bool{}}
+	return &Health{checks: checks, seen: map[string]entered{}, pending: map[string]bool{}, elsewhere: map[string]bool{}}
 }
+
+// Elsewhere says that a part is on another machine, so that a restart of the daemon would not
+// mend it: systemd's watchdog does not ask after it. To be called before the first Report.
+func (h *Health) Elsewhere(part string) { h.elsewhere[part] = true }
 
 // Report runs every check side by side and waits for at most checkTimeout.
 func (h *Health) Report(ctx context.Context) Report {
@@ -75,7 +83,7 @@ func (h *Health) Report(ctx context.Context) Report {
 	for i, c := range h.checks {
 		looking.Go(func() {
 			state, why := h.look(ctx, c)
-			parts[i] = Part{Name: c.Name, State: state, Why: why, Required: c.Required}
+			parts[i] = Part{Name: c.Name, State: state, Why: why, Required: c.Required, elsewhere: h.elsewhere[c.Name]}
 		})
 	}
 	looking.Wait()

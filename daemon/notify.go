@@ -46,19 +46,22 @@ func (m *manager) Run(ctx context.Context) error {
 	}
 }
 
-// beat feeds the watchdog when all is well, and says what is not otherwise.
+// beat feeds the watchdog when all is well that a restart could mend, and says what is not.
+// A database on another machine that is away is none of it: killed for that, the daemon would
+// not even show the wall.
 func (m *manager) beat(ctx context.Context, watchdog bool) {
 	report := m.health.Report(ctx)
-	if report.Status == Failed {
-		for _, p := range report.Parts {
-			if p.Required && p.State == Failed {
-				m.notify("STATUS=" + p.Name + " failed: " + p.Why)
-				m.log.Error("a part that must work does not; the watchdog is not fed", "part", p.Name, "why", p.Why)
-			}
-		}
-		return
-	}
 	state := "STATUS=" + m.status()
+	for _, p := range report.Parts {
+		if !p.Required || p.State != Failed {
+			continue
+		}
+		state = "STATUS=" + p.Name + " failed: " + p.Why
+		if !p.elsewhere {
+			watchdog = false
+			m.log.Error("a part that must work does not; the watchdog is not fed", "part", p.Name, "why", p.Why)
+		}
+	}
 	if watchdog {
 		state += "\n" + daemon.SdNotifyWatchdog
 	}

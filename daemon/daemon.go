@@ -29,7 +29,6 @@ import (
 	"github.com/sierpi/sierpi/daemon/feed"
 	"github.com/sierpi/sierpi/daemon/metrics"
 	"github.com/sierpi/sierpi/daemon/quotes"
-	"github.com/sierpi/sierpi/daemon/store"
 	"github.com/sierpi/sierpi/daemon/web"
 	"github.com/sierpi/sierpi/display"
 	"github.com/sierpi/sierpi/system"
@@ -78,15 +77,19 @@ func Run(ctx context.Context, o Options) (err error) {
 		return err
 	}
 	defer closeAll(metricListeners)
-	db, err := store.Open(ctx, store.Options{Dir: o.State, DSN: o.Config.Store.DSN, Log: o.Log})
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, db.Close()) }()
 	look, err := web.NewLook(web.LookOptions{Name: hostname, Version: o.Version, Nav: navigation(), Log: o.Log})
 	if err != nil {
 		return fmt.Errorf("preparing the pages' look: %w", err)
 	}
+	hosts := web.NewHosts(hostname, o.Config.Web.Hosts...)
+	db, err := openStore(ctx, o, look, hosts, pageListeners)
+	if err != nil {
+		if ctx.Err() != nil {
+			return nil // told to end while it waited
+		}
+		return err
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
 	owner, secret, err := web.OpenOwnerDoor(o.State, o.Log)
 	if err != nil {
 		return err
@@ -221,7 +224,6 @@ func Run(ctx context.Context, o Options) (err error) {
 		return fmt.Errorf("preparing the pages: %w", err)
 	}
 	table := routes(parts{maker, look, owner, kiosk, news, sayings, talk, cutting, stage, atAGlance, visitors, play, wall, health, &ready})
-	hosts := web.NewHosts(hostname, o.Config.Web.Hosts...)
 	handler, err := web.NewRouter(table, web.RouterOptions{
 		Look: look, Hosts: hosts, Identities: []web.Identity{owner, kiosk, visitors}, Log: o.Log,
 	})

@@ -198,6 +198,64 @@ interval = "10ms"
 	}
 }
 
+// TestFaultDatabaseLater boots the appliance before its PostgreSQL is there: the pages say so,
+// systemd is content, and when the database comes everything is there. On a terminal the
+// same is an error.
+func TestFaultDatabaseLater(t *testing.T) {
+	server := storetest.Postgres(t)
+	values := map[string]string{}
+	for field := range strings.FieldsSeq(server.Database(t)) {
+		name, value, _ := strings.Cut(field, "=")
+		values[name] = value
+	}
+	server.Stop(t)
+	config := configFile(t, fmt.Sprintf("[store]\ndsn = 'postgres:///%s?host=%s&user=%s'\n", values["dbname"], url.QueryEscape(values["host"]), values["user"]))
+	if out, err := command(t, "serve", "--listen", "127.0.0.1:0", "--metrics-listen", "127.0.0.1:0", "--state", t.TempDir(), "--config", config).CombinedOutput(); err == nil || bytes.Count(out, []byte("\n")) != 1 {
+		t.Errorf("on a terminal: %v\n%s", err, out)
+	}
+
+	notify := filepath.Join(t.TempDir(), "notify")
+	manager, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: notify, Net: "unixgram"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer manager.Close()
+	listen := freeAddress(t)
+	cmd := command(t, "serve", "--listen", listen, "--metrics-listen", "127.0.0.1:0", "--state", t.TempDir(), "--config", config)
+	cmd.Env = append(cmd.Env, "NOTIFY_SOCKET="+notify, "WATCHDOG_USEC=10000000", "INVOCATION_ID=1")
+	var log bytes.Buffer
+	cmd.Stderr = &log
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	t.Cleanup(func() { _ = cmd.Process.Kill() })
+	d := &process{t: t, cmd: cmd, pages: "http://" + listen}
+	d.await("/", http.StatusServiceUnavailable)
+	fed(t, manager, 1)
+	for path, says := range map[string]string{"/": "<main", "/chat/lobby": "The database does not answer", "/healthz": "The database does not answer"} {
+		resp, err := http.Get(d.pages + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, _ := io.ReadAll(resp.Body)
+		_ = resp.Body.Close()
+		if resp.StatusCode != http.StatusServiceUnavailable || !strings.Contains(string(body), says) || strings.Contains(string(body), values["host"]) {
+			t.Errorf("%s: %s\n%s", path, resp.Status, body)
+		}
+	}
+	server.Start(t)
+	d.await("/readyz", http.StatusOK)
+	useful(t, d, "/", "/chat/lobby", "/quotes")
+	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-ended; err != nil {
+		t.Errorf("%v\n%s", err, log.String())
+	}
+}
+
 // TestFaultNetwork boots without a network and gets one later: the page says what is wrong
 // meanwhile, and has the feed without anybody's help.
 func TestFaultNetwork(t *testing.T) {

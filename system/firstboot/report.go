@@ -73,7 +73,7 @@ func (r Report) Text() string {
 	for _, k := range r.Keys {
 		fmt.Fprintf(&b, "%-8s %s", k.Outcome, k.File)
 		if k.Key != "" {
-			b.WriteString(" " + k.Key)
+			b.WriteString(" " + printable(k.Key))
 		}
 		if k.Why != "" {
 			b.WriteString(": " + printable(k.Why))
@@ -99,7 +99,7 @@ func (r Report) issue() string {
 	b.WriteString("Pages: http://\\n.local/  \\4\n")
 	for _, k := range r.Keys {
 		if k.Outcome != Applied {
-			b.WriteString(strings.ReplaceAll(fmt.Sprintf("%s %s %s: %s", k.File, k.Key, k.Outcome, printable(k.Why)), "\\", "\\\\") + "\n")
+			b.WriteString(strings.ReplaceAll(fmt.Sprintf("%s %s %s: %s", k.File, printable(k.Key), k.Outcome, printable(k.Why)), "\\", "\\\\") + "\n")
 		}
 	}
 	if r.NoUser {

@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"strings"
@@ -49,14 +50,42 @@ func answers(listeners []net.Listener) func(context.Context) (State, string) {
 	}
 }
 
-func storeHealth(db *store.DB) func(context.Context) (State, string) {
+// complaints writes what is wrong with a part to the log, once as long as it stays the
+// same, because /healthz is read by strangers: errors name paths, users and hosts.
+type complaints struct {
+	log *slog.Logger
+
+	mu   sync.Mutex
+	last map[string]string // by part
+}
+
+func newComplaints(log *slog.Logger) *complaints {
+	return &complaints{log: log, last: map[string]string{}}
+}
+
+// of logs an error and returns what strangers may know; nil takes an earlier one back.
+func (c *complaints) of(part, what string, err error) string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err == nil {
+		delete(c.last, part)
+		return ""
+	}
+	if c.last[part] != err.Error() {
+		c.last[part] = err.Error()
+		c.log.Warn(what, "part", part, "err", err)
+	}
+	return what + "; the log has the reason"
+}
+
+func storeHealth(db *store.DB, complaints *complaints) func(context.Context) (State, string) {
 	return func(ctx context.Context) (State, string) {
 		err := db.View(ctx, func(tx *store.Tx) error {
 			var one int
 			return tx.QueryRowContext(ctx, "SELECT 1").Scan(&one)
 		})
-		if err != nil {
-			return Failed, "the database does not answer; the log has the reason"
+		if why := complaints.of("store", "the database does not answer", err); why != "" {
+			return Failed, why
 		}
 		return OK, db.Engine().String()
 	}
@@ -123,7 +152,7 @@ func statusLine(stage *display.Stage) func() string {
 
 // scrapedAge is how old a part's state may be in a scrape: as old as the watchdog's
 // last look at them all.
-const scrapedAge = 15 * time.Second
+const scrapedAge = 30 * time.Second
 
 func healthFigures(h *Health) metrics.Source {
 	return func(ctx context.Context, emit metrics.Emit) {

@@ -29,7 +29,6 @@ import (
 	"github.com/sierpi/sierpi/daemon/feed"
 	"github.com/sierpi/sierpi/daemon/metrics"
 	"github.com/sierpi/sierpi/daemon/quotes"
-	"github.com/sierpi/sierpi/daemon/store"
 	"github.com/sierpi/sierpi/daemon/web"
 	"github.com/sierpi/sierpi/display"
 	"github.com/sierpi/sierpi/system"
@@ -78,15 +77,19 @@ func Run(ctx context.Context, o Options) (err error) {
 		return err
 	}
 	defer closeAll(metricListeners)
-	db, err := store.Open(ctx, store.Options{Dir: o.State, DSN: o.Config.Store.DSN, Log: o.Log})
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, db.Close()) }()
 	look, err := web.NewLook(web.LookOptions{Name: hostname, Version: o.Version, Nav: navigation(), Desk: desk(), Log: o.Log})
 	if err != nil {
 		return fmt.Errorf("preparing the pages' look: %w", err)
 	}
+	hosts := web.NewHosts(hostname, o.Config.Web.Hosts...)
+	db, err := openStore(ctx, o, look, hosts, pageListeners)
+	if err != nil {
+		if ctx.Err() != nil {
+			return nil // told to end while it waited
+		}
+		return err
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
 	owner, secret, err := web.OpenOwnerDoor(o.State, o.Log)
 	if err != nil {
 		return err
@@ -195,7 +198,7 @@ func Run(ctx context.Context, o Options) (err error) {
 	// How they all are, and what they count.
 	health := NewHealth(
 		Check{"pages", true, answers(pageListeners)},
-		Check{"store", true, storeHealth(db)},
+		Check{"store", true, storeHealth(db, thisMachine.complaints)},
 		Check{"display", true, stageHealth(stage)},
 		Check{"feed", false, said(news.Health)},
 		Check{"quotes", false, said(sayings.Health)},
@@ -208,6 +211,9 @@ func Run(ctx context.Context, o Options) (err error) {
 		Check{"firstboot", false, thisMachine.firstbootHealth},
 		Check{"config", false, configHealth(o.Notice)},
 	)
+	if o.Config.Store.DSN != "" {
+		health.Elsewhere("store")
+	}
 	figures := metrics.New(o.Log, o.Version,
 		thisMachine.figures, thisMachine.scenes.figures, healthFigures(health), stageFigures(stage), stateFigures(o.State), serviceFigures(sayings, talk))
 
@@ -219,13 +225,14 @@ func Run(ctx context.Context, o Options) (err error) {
 	}
 	table := routes(parts{maker, look, owner, kiosk, news, sayings, talk, cutting, stage, atAGlance, visitors, play, wall, health, &ready})
 	handler, err := web.NewRouter(table, web.RouterOptions{
-		Look: look, Hosts: web.NewHosts(hostname, o.Config.Web.Hosts...), Identities: []web.Identity{owner, kiosk, visitors}, Log: o.Log,
+		Look: look, Hosts: hosts, Identities: []web.Identity{owner, kiosk, visitors}, Log: o.Log,
 	})
 	if err != nil {
 		return fmt.Errorf("building the table of routes: %w", err)
 	}
-	pages := web.NewServer(web.ServerOptions{Name: "pages", Listeners: pageListeners, Handler: handler, Log: o.Log})
-	scrapes := web.NewServer(web.ServerOptions{Name: "metrics", Listeners: metricListeners, Handler: metricsOnly(figures.Handler()), Log: o.Log})
+	pages := web.NewServer(web.ServerOptions{Name: "pages", Listeners: pageListeners, Handler: handler, Log: o.Log,
+		Connections: max(4096, 2*o.Config.Chat.Waiters)})
+	scrapes := web.NewServer(web.ServerOptions{Name: "metrics", Listeners: metricListeners, Handler: metricsOnly(hosts, figures.Handler()), Log: o.Log})
 
 	greet(o, pageListeners, metricListeners, kiosk, secret)
 	tasks := append([]Task{
@@ -300,11 +307,13 @@ func reachable(a net.Addr) string {
 	return net.JoinHostPort(host, port)
 }
 
-// metricsOnly answers /metrics and nothing else.
-func metricsOnly(scrape http.Handler) http.Handler {
+// metricsOnly answers /metrics and nothing else, and under this machine's names alone: a
+// page elsewhere could rebind its own name to this port and read it from a visitor's
+// browser.
+func metricsOnly(hosts web.Hosts, scrape http.Handler) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", scrape)
-	return mux
+	return hosts.Guard(mux)
 }
 
 // cacheOptions hands the config's caches to the package.
@@ -353,7 +362,12 @@ func cutoutMemory(cfg config.Cutout, root system.Root) int64 {
 	if err != nil {
 		return 0
 	}
-	return int64(min(size.Bytes(mem.Total), math.MaxInt64))
+	may, _, err := system.MemoryLimit(root)
+	if err != nil {
+		return 0
+	}
+	// Half of what the unit leaves the daemon: the rest of it works on meanwhile.
+	return int64(min(size.Bytes(mem.Total), may/2, math.MaxInt64))
 }
 
 // powerOff asks logind, which asks polkit; the daemon itself may do nothing.

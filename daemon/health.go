@@ -24,6 +24,9 @@ const (
 // failed: a part that is deadlocked must not take /healthz down with it.
 const checkTimeout = 2 * time.Second
 
+// longestCheck ends a check that nobody waits for any more.
+const longestCheck = 30 * time.Second
+
 // Check asks one part how it is.
 type Check struct {
 	Name     string
@@ -38,6 +41,8 @@ type Part struct {
 	Why      string    `json:"why,omitempty"`
 	Since    time.Time `json:"since"`    // when the part entered this state, by today's clock
 	Required bool      `json:"required"` // a failure of this part is a failure of the daemon
+
+	elsewhere bool // a restart of the daemon would not mend it
 }
 
 // Report is the whole of /healthz.
@@ -51,9 +56,11 @@ type Health struct {
 	mu      sync.Mutex
 	checks  []Check
 	seen    map[string]entered
-	pending map[string]bool // checks that have not come back
-	last    Report
-	lastAt  time.Time
+	pending map[string]*looking // checks that have not come back
+
+	elsewhere map[string]bool // parts on other machines
+	last      Report
+	lastAt    time.Time
 }
 
 type entered struct {
@@ -63,19 +70,26 @@ type entered struct {
 
 // NewHealth makes the health of these parts, in the order they are shown.
 func NewHealth(checks ...Check) *Health {
-	return &Health{checks: checks, seen: map[string]entered{}, pending: map[string]bool{}}
+	return &Health{checks: checks, seen: map[string]entered{}, pending: map[string]*looking{}, elsewhere: map[string]bool{}}
 }
 
+// Elsewhere says that a part is on another machine, so that a restart of the daemon would not
+// mend it: systemd's watchdog does not ask after it. To be called before the first Report.
+func (h *Health) Elsewhere(part string) { h.elsewhere[part] = true }
+
 // Report runs every check side by side and waits for at most checkTimeout.
-func (h *Health) Report(ctx context.Context) Report {
-	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
+func (h *Health) Report(ctx context.Context) Report { return h.ReportWithin(ctx, checkTimeout) }
+
+// ReportWithin waits for longer or shorter: what is slow is not dead.
+func (h *Health) ReportWithin(ctx context.Context, patience time.Duration) Report {
+	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	parts := make([]Part, len(h.checks))
 	var looking sync.WaitGroup
 	for i, c := range h.checks {
 		looking.Go(func() {
 			state, why := h.look(ctx, c)
-			parts[i] = Part{Name: c.Name, State: state, Why: why, Required: c.Required}
+			parts[i] = Part{Name: c.Name, State: state, Why: why, Required: c.Required, elsewhere: h.elsewhere[c.Name]}
 		})
 	}
 	looking.Wait()
@@ -109,30 +123,35 @@ func (h *Health) Recent(ctx context.Context, age time.Duration) Report {
 	return h.Report(ctx)
 }
 
+// looking is a check under way. Who comes meanwhile waits for the same answer.
+type looking struct {
+	done  chan struct{}
+	state State
+	why   string
+}
+
 // look runs one check, and leaves one that hangs behind without starting another.
 func (h *Health) look(ctx context.Context, c Check) (State, string) {
 	h.mu.Lock()
-	hangs := h.pending[c.Name]
-	h.pending[c.Name] = true
+	l := h.pending[c.Name]
+	if l == nil {
+		l = &looking{done: make(chan struct{})}
+		h.pending[c.Name] = l
+		// Its own bound, not that of who happened to ask first: the watchdog is more patient.
+		own, cancel := context.WithTimeout(context.WithoutCancel(ctx), longestCheck)
+		go func() {
+			defer cancel()
+			l.state, l.why = c.Look(own)
+			h.mu.Lock()
+			delete(h.pending, c.Name)
+			h.mu.Unlock()
+			close(l.done)
+		}()
+	}
 	h.mu.Unlock()
-	if hangs {
-		return Failed, "does not answer"
-	}
-	type answer struct {
-		state State
-		why   string
-	}
-	done := make(chan answer, 1)
-	go func() {
-		state, why := c.Look(ctx)
-		h.mu.Lock()
-		delete(h.pending, c.Name)
-		h.mu.Unlock()
-		done <- answer{state, why}
-	}()
 	select {
-	case a := <-done:
-		return a.state, a.why
+	case <-l.done:
+		return l.state, l.why
 	case <-ctx.Done():
 		return Failed, "does not answer"
 	}

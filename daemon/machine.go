@@ -39,6 +39,8 @@ type machine struct {
 	firmware *power.Mailbox // nil where the kernel has no door to it
 	pins     gpio.Pins
 	log      *slog.Logger
+
+	complaints *complaints
 }
 
 // newMachine finds out what there is; what is absent is left out.
@@ -48,7 +50,7 @@ func newMachine(ctx context.Context, root system.Root, cfg config.Config, state 
 		log.Warn("what this machine is cannot be read in full", "err", err)
 	}
 	m := &machine{
-		root: root, board: b, log: log,
+		root: root, board: b, log: log, complaints: newComplaints(log),
 		cpu: system.NewCPUMeter(root), idle: system.NewCPUMeter(root), load: system.NewCPUMeter(root),
 		meter: power.New(root, cfg.Power, b),
 	}
@@ -279,7 +281,7 @@ func (m *machine) powerHealth(ctx context.Context) (State, string) {
 	case errors.Is(err, power.ErrAbsent):
 		return Absent, "no source of power figures on this machine"
 	case err != nil:
-		return Failed, err.Error()
+		return Failed, m.complaints.of("power", "its sensor cannot be read", err)
 	case r.Watts == nil:
 		return OK, string(r.Source)
 	}
@@ -291,7 +293,7 @@ func (m *machine) powerHealth(ctx context.Context) (State, string) {
 func (m *machine) firstbootHealth(context.Context) (State, string) {
 	report, err := firstboot.ReadReport(m.root)
 	if err != nil {
-		return Failed, err.Error()
+		return Failed, m.complaints.of("firstboot", "the first boot's report cannot be read", err)
 	}
 	if failed := report.Failures(); len(failed) > 0 {
 		return Stale, fmt.Sprintf("%d setting(s) could not be taken over, the first is %s in %s", len(failed), failed[0].Key, failed[0].File)
@@ -330,12 +332,9 @@ func (m *machine) boardHealth(context.Context) (State, string) {
 // machine at its limits is still a machine that works.
 func (m *machine) loadHealth(context.Context) (State, string) {
 	u, err := m.load.Utilisation()
-	if err != nil {
-		return Absent, err.Error()
-	}
-	mem, err := system.ReadMemory(m.root)
-	if err != nil {
-		return Absent, err.Error()
+	mem, merr := system.ReadMemory(m.root)
+	if err := errors.Join(err, merr); err != nil {
+		return Absent, m.complaints.of("load", "processors and memory cannot be read", err)
 	}
 	const mib = 1 << 20
 	return OK, fmt.Sprintf("processors %.0f %% busy; %d of %d MiB of memory available", 100*u, mem.Available/mib, mem.Total/mib)
@@ -360,7 +359,7 @@ func (m *machine) zramHealth(context.Context) (State, string) {
 		return Absent, "the kernel has no zram, or its module is not loaded"
 	}
 	if err != nil {
-		return Failed, err.Error()
+		return Failed, m.complaints.of("zram", "its figures cannot be read", err)
 	}
 	var swaps int
 	var used, size, original, taken uint64

@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"maps"
 	"net/http"
 	"time"
@@ -61,19 +60,23 @@ func (bs *Boards) ServeControl(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer bs.leaveWall(p, holder)
-	out := make(chan []byte, 16)
-	hello, err := json.Marshal(map[string]any{"type": "board", "id": p.id, "kept": holder > 1})
-	if err != nil {
-		return // it is of our own types
-	}
-	out <- hello
-	heard := make(chan struct{}, 1)
+	h := newHandheld(conn, "player")
 	read := make(chan struct{})
 	go func() {
 		defer close(read)
-		cancel(p.read(ctx, conn, out, heard, func() { bs.endWall(p) }))
+		err := h.read(ctx, rate.NewLimiter(30, 60), func(data []byte) error { return p.answer(ctx, h, data) })
+		if errors.Is(err, errLeaves) {
+			bs.endWall(p)
+		}
+		cancel(err)
 	}()
-	err = p.write(ctx, r.Context().Done(), conn, out, heard)
+	state := func() any {
+		p.stage.mu.Lock()
+		defer p.stage.mu.Unlock()
+		return p.state("wall")
+	}
+	hello := map[string]any{"type": "board", "id": p.id, "kept": holder > 1}
+	err = h.write(ctx, r.Context().Done(), errStopping, wallIdle, hello, state)
 	switch {
 	case errors.Is(err, errTakenOver):
 		conn.Close(closeTakenOver, "the game is held by another page")
@@ -154,47 +157,19 @@ func (bs *Boards) freeWall(p *wallPlayer) {
 	p.stage.release(p.serpent)
 }
 
-func (p *wallPlayer) read(ctx context.Context, conn *websocket.Conn, out chan<- []byte, heard chan<- struct{}, end func()) error {
-	limiter := rate.NewLimiter(30, 60)
-	answer := func(v any) {
-		data, err := json.Marshal(v)
-		if err != nil {
-			return // all answers are of our own types
-		}
-		select {
-		case out <- data:
-		default:
-		}
+// answer takes in one message and answers it.
+func (p *wallPlayer) answer(ctx context.Context, h *handheld, data []byte) error {
+	v, err := p.take(ctx, data)
+	var user *userError
+	switch {
+	case errors.As(err, &user):
+		h.say(map[string]string{"type": "error", "error": user.what, "remedy": user.remedy})
+	case err != nil:
+		return err
+	case v != nil:
+		h.say(v)
 	}
-	for {
-		kind, data, err := conn.Read(ctx)
-		if err != nil {
-			return fmt.Errorf("reading from the player: %w", err)
-		}
-		if !limiter.Allow() || kind != websocket.MessageText {
-			conn.Close(websocket.StatusPolicyViolation, "too many messages, or not text")
-			return errors.New("the player sends too many messages, or not text")
-		}
-		v, err := p.take(ctx, data)
-		if errors.Is(err, errLeaves) {
-			end()
-			return err
-		}
-		var user *userError
-		switch {
-		case errors.As(err, &user):
-			answer(map[string]string{"type": "error", "error": user.what, "remedy": user.remedy})
-		case err != nil:
-			conn.Close(websocket.StatusPolicyViolation, "not understood")
-			return fmt.Errorf("a message of the player: %w", err)
-		case v != nil:
-			answer(v)
-		}
-		select {
-		case heard <- struct{}{}:
-		default:
-		}
-	}
+	return nil
 }
 
 func (p *wallPlayer) take(ctx context.Context, data []byte) (any, error) {
@@ -223,52 +198,6 @@ func (p *wallPlayer) take(ctx context.Context, data []byte) (any, error) {
 	p.stage.mu.Lock()
 	defer p.stage.mu.Unlock()
 	return then()
-}
-
-func (p *wallPlayer) write(ctx context.Context, stopping <-chan struct{}, conn *websocket.Conn, out <-chan []byte, heard <-chan struct{}) error {
-	tick := time.NewTicker(200 * time.Millisecond)
-	defer tick.Stop()
-	idle := time.NewTimer(wallIdle)
-	defer idle.Stop()
-	write := func(data []byte) error {
-		ctx, cancel := context.WithTimeout(ctx, writeTimeout)
-		defer cancel()
-		if err := conn.Write(ctx, websocket.MessageText, data); err != nil {
-			return fmt.Errorf("writing to the player: %w", err)
-		}
-		return nil
-	}
-	var told string
-	for {
-		p.stage.mu.Lock()
-		state := p.state("wall")
-		p.stage.mu.Unlock()
-		data, err := json.Marshal(map[string]any{"type": "state", "state": state})
-		if err != nil {
-			return fmt.Errorf("telling the game's state: %w", err)
-		}
-		if string(data) != told {
-			told = string(data)
-			if err := write(data); err != nil {
-				return err
-			}
-		}
-		select {
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		case <-stopping:
-			return errStopping
-		case <-idle.C:
-			return errIdle
-		case data := <-out:
-			if err := write(data); err != nil {
-				return err
-			}
-		case <-heard:
-			idle.Reset(wallIdle)
-		case <-tick.C:
-		}
-	}
 }
 
 var errLeaves = errors.New("the player leaves")

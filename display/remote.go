@@ -94,13 +94,14 @@ func (rs *Remotes) ServeRemote(w http.ResponseWriter, r *http.Request) {
 	defer cancel(nil)
 	v := rs.enter(name, cancel)
 	defer rs.stage.dropGhost(name)
-	p := &remote{stage: rs.stage, name: name, visitor: v, out: make(chan []byte, 32), news: make(chan struct{}, 1)}
+	p := &remote{handheld: newHandheld(conn, "remote"), stage: rs.stage, name: name, visitor: v}
 	read := make(chan struct{})
 	go func() {
 		defer close(read)
-		cancel(p.read(ctx, conn))
+		cancel(p.read(ctx, rate.NewLimiter(40, 80), p.hear))
 	}()
-	err = p.write(ctx, r.Context().Done(), conn)
+	state := func() any { return rs.stage.remoteState(name) }
+	err = p.write(ctx, r.Context().Done(), errVisitOver, remoteIdle, p.hello(), state)
 	switch {
 	case errors.Is(err, errRemoteTaken):
 		conn.Close(closeTakenOver, err.Error())
@@ -142,11 +143,10 @@ func (rs *Remotes) enter(name string, cancel context.CancelCauseFunc) *visitor {
 
 // remote is one connection.
 type remote struct {
+	*handheld
 	stage   *Stage
 	name    string
 	visitor *visitor
-	out     chan []byte
-	news    chan struct{} // something was heard
 }
 
 // remoteRequest is what a phone asks. Fields that the type does not use are left out.
@@ -196,40 +196,13 @@ func remotePatterns() []remotePattern {
 	return out
 }
 
-func (p *remote) read(ctx context.Context, conn *websocket.Conn) error {
-	limiter := rate.NewLimiter(40, 80)
-	for {
-		kind, data, err := conn.Read(ctx)
-		if err != nil {
-			return fmt.Errorf("reading from the remote: %w", err)
-		}
-		if !limiter.Allow() || kind != websocket.MessageText {
-			conn.Close(websocket.StatusPolicyViolation, "too many messages, or not text")
-			return errors.New("the remote sends too many messages, or not text")
-		}
-		var m remoteRequest
-		if err := json.Unmarshal(data, &m); err != nil {
-			conn.Close(websocket.StatusPolicyViolation, "not understood")
-			return fmt.Errorf("a message of the remote: %w", err)
-		}
-		p.take(m)
-		select {
-		case p.news <- struct{}{}:
-		default:
-		}
+func (p *remote) hear(data []byte) error {
+	var m remoteRequest
+	if err := json.Unmarshal(data, &m); err != nil {
+		return err
 	}
-}
-
-// say sends something down; a phone that does not read is not waited for.
-func (p *remote) say(v any) {
-	data, err := json.Marshal(v)
-	if err != nil {
-		return // all are of our own types
-	}
-	select {
-	case p.out <- data:
-	default:
-	}
+	p.take(m)
+	return nil
 }
 
 func (p *remote) take(m remoteRequest) {
@@ -280,56 +253,11 @@ func (p *remote) take(m remoteRequest) {
 	}
 }
 
-func (p *remote) write(ctx context.Context, over <-chan struct{}, conn *websocket.Conn) error {
-	tick := time.NewTicker(250 * time.Millisecond)
-	defer tick.Stop()
-	idle := time.NewTimer(remoteIdle)
-	defer idle.Stop()
-	write := func(data []byte) error {
-		ctx, cancel := context.WithTimeout(ctx, writeTimeout)
-		defer cancel()
-		if err := conn.Write(ctx, websocket.MessageText, data); err != nil {
-			return fmt.Errorf("writing to the remote: %w", err)
-		}
-		return nil
-	}
-	hello, err := json.Marshal(map[string]any{
+// hello is what the phone is told first.
+func (p *remote) hello() any {
+	return map[string]any{
 		"type": "hello", "name": p.name, "width": p.stage.opt.Width, "height": p.stage.opt.Height,
 		"maxCells": maxStroke, "patterns": remotePatterns(),
-	})
-	if err != nil {
-		return fmt.Errorf("greeting the remote: %w", err)
-	}
-	if err := write(hello); err != nil {
-		return err
-	}
-	var told string
-	for {
-		data, err := json.Marshal(map[string]any{"type": "state", "state": p.stage.remoteState(p.name)})
-		if err != nil {
-			return fmt.Errorf("telling the remote: %w", err)
-		}
-		if string(data) != told {
-			told = string(data)
-			if err := write(data); err != nil {
-				return err
-			}
-		}
-		select {
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		case <-over:
-			return errVisitOver
-		case <-idle.C:
-			return errIdle
-		case data := <-p.out:
-			if err := write(data); err != nil {
-				return err
-			}
-		case <-p.news:
-			idle.Reset(remoteIdle)
-		case <-tick.C:
-		}
 	}
 }
 

@@ -440,7 +440,7 @@ func FuzzRemote(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		p := &remote{stage: s, name: "A", visitor: newVisitor(), out: make(chan []byte, 32), news: make(chan struct{}, 1)}
+		p := &remote{handheld: newHandheld(nil, "remote"), stage: s, name: "A", visitor: newVisitor()}
 		var m remoteRequest
 		if json.Unmarshal(data, &m) != nil {
 			return

@@ -26,6 +26,7 @@ type Contents struct {
 	Man         map[string][]byte // by file name: "sierpi.1"
 	Completions map[string][]byte // by shell: bash, zsh, fish
 	License     []byte
+	Notices     []Notice // of what is linked into the program
 }
 
 // Deb is one binary package to be built.
@@ -109,8 +110,11 @@ func (d Deb) Files(c Contents) ([]systemd.File, error) {
 	}
 	doc := "/usr/share/doc/sierpi/"
 	add(doc+"copyright", 0o644, []byte("Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/\n"+
-		"Upstream-Name: sierpi\nSource: https://github.com/sierpi/sierpi\n\n"+
+		"Upstream-Name: sierpi\nSource: https://github.com/sierpi/sierpi\n"+
+		"Comment: The works of others that are linked into the program, and their licences,\n"+
+		" are in third-party.gz beside this file.\n\n"+
 		"Files: *\nCopyright: 2026 the sierpi authors\nLicense: BSD-3-Clause\n"+indentLicense(c.License)))
+	add(doc+"third-party.gz", 0o644, gzipped(thirdParty(c.Notices)))
 	changelog := fmt.Sprintf("sierpi (%s) unstable; urgency=medium\n\n  * Built from the project's tree; see its CHANGELOG.md.\n\n -- %s  %s\n",
 		d.Version, maintainer, d.Time.UTC().Format(time.RFC1123Z))
 	name := "changelog.gz" // a native package's

@@ -72,6 +72,7 @@ func testContents(t *testing.T, arch string) Contents {
 		Man:         map[string][]byte{"sierpi.1": []byte(".TH SIERPI 1 2026-11-20 sierpi sierpi\n.SH NAME\nsierpi \\- appliance with a living screen\n")},
 		Completions: map[string][]byte{"bash": []byte("complete -W 'serve' sierpi\n"), "zsh": []byte("#compdef sierpi\n"), "fish": []byte("complete -c sierpi\n")},
 		License:     license,
+		Notices:     []Notice{{Module: "example.org/part", Version: "v1.0.0", Kinds: []string{"MIT"}, Texts: []LicenseText{{"LICENSE", "Do what you like.\n"}}}},
 	}
 }
 

@@ -102,9 +102,18 @@ func (g greeting) Write(p []byte) (int, error) {
 // start runs the daemon on free ports and waits until it is ready.
 func start(t *testing.T, state string, args ...string) *process {
 	t.Helper()
+	return startAs(t, state, nil, args...)
+}
+
+// startAs is start; change may change how the program is run.
+func startAs(t *testing.T, state string, change func(*exec.Cmd), args ...string) *process {
+	t.Helper()
 	d := &process{t: t, state: state, news: make(chan struct{}, 1)}
 	d.cmd = command(t, append([]string{"serve", "--listen", "127.0.0.1:0", "--metrics-listen", "127.0.0.1:0", "--state", state}, args...)...)
 	d.cmd.Stdout, d.cmd.Stderr = greeting{d}, lockedWriter{d}
+	if change != nil {
+		change(d.cmd)
+	}
 	if err := d.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}

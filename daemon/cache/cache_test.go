@@ -249,7 +249,7 @@ func TestDisk(t *testing.T) {
 	}
 	set("a", Entry{Value: []byte("first")})
 	set("a", Entry{Value: []byte("second"), Transient: true})
-	if err := os.WriteFile(filepath.Join(dir, "half"+tempSuffix), []byte("cut by a power failure"), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, ".half.entry.12.new"), []byte("cut by a power failure"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if d, err = NewDisk(dir, 10_000); err != nil {
@@ -258,7 +258,7 @@ func TestDisk(t *testing.T) {
 	if e, err := d.Get(ctx, "a"); err != nil || string(e.Value) != "first" {
 		t.Errorf("after reopening: %q, %v; a transient entry must not be written", e.Value, err)
 	}
-	if _, err := os.Stat(filepath.Join(dir, "half"+tempSuffix)); err == nil {
+	if _, err := os.Stat(filepath.Join(dir, ".half.entry.12.new")); err == nil {
 		t.Error("the half-written file of a power cut is still there")
 	}
 	for i := range 20 {
@@ -321,7 +321,7 @@ func TestFullDisk(t *testing.T) {
 	if e, err := d.Get(ctx, "small"); err != nil || string(e.Value) != "small" {
 		t.Errorf("the older copy on the full disk: %q, %v", e.Value, err)
 	}
-	if left, _ := filepath.Glob(filepath.Join(dir, "*"+tempSuffix)); len(left) > 0 {
+	if left, _ := filepath.Glob(filepath.Join(dir, ".*.new")); len(left) > 0 {
 		t.Errorf("left behind: %v", left)
 	}
 }

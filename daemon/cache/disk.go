@@ -15,6 +15,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/sierpi/sierpi/system/atomicfile"
 )
 
 // Disk is a cache in a folder, one file an entry. What Set acknowledged is there
@@ -27,28 +29,15 @@ type Disk struct {
 	mu  sync.Mutex // one writer at a time; readers need no lock
 }
 
-const (
-	entrySuffix = ".entry"
-	tempSuffix  = ".tmp"
-)
+const entrySuffix = ".entry"
 
 // NewDisk returns the cache in folder dir, which it makes, of at most max bytes.
 func NewDisk(dir string, max int64) (*Disk, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("making the cache folder %s: %w", dir, err)
 	}
-	d := &Disk{dir: dir, max: max, now: time.Now}
-	// A power cut can leave the file that was being written.
-	files, err := os.ReadDir(dir)
-	if err != nil {
-		return nil, fmt.Errorf("reading the cache folder %s: %w", dir, err)
-	}
-	for _, f := range files {
-		if strings.HasSuffix(f.Name(), tempSuffix) {
-			_ = os.Remove(filepath.Join(dir, f.Name()))
-		}
-	}
-	return d, nil
+	atomicfile.Sweep(dir)
+	return &Disk{dir: dir, max: max, now: time.Now}, nil
 }
 
 func (d *Disk) String() string { return "disk" }
@@ -93,7 +82,7 @@ func (d *Disk) Set(_ context.Context, key string, e Entry) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	path := d.path(key)
-	if err := replaceFile(path, b); err != nil {
+	if err := atomicfile.Write(path, b, 0o600); err != nil {
 		if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
 			return fmt.Errorf("the card is full: the cached copy is kept in memory only until there is room in %s: %w", d.dir, err)
 		}
@@ -149,37 +138,4 @@ func (d *Disk) trim(keep string) error {
 		size -= info.Size()
 	}
 	return nil
-}
-
-// replaceFile puts content in place of path so that a power cut leaves the old
-// or the new file, never a mixture.
-func replaceFile(path string, content []byte) (err error) {
-	f, err := os.CreateTemp(filepath.Dir(path), "*"+tempSuffix)
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			_ = os.Remove(f.Name())
-		}
-	}()
-	_, err = f.Write(content)
-	if err == nil {
-		err = f.Sync()
-	}
-	if cerr := f.Close(); err == nil {
-		err = cerr
-	}
-	if err != nil {
-		return err
-	}
-	if err = os.Rename(f.Name(), path); err != nil {
-		return err
-	}
-	dir, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return err
-	}
-	defer dir.Close()
-	return dir.Sync()
 }

@@ -60,7 +60,7 @@ type Service struct {
 	from    map[string]string    // network that authors wrote from last
 	rooms   map[string]*room
 	polls   map[string]chan struct{} // open poll of each client; closed by its next one
-	trouble string                   // of the watch over the database
+	trouble error                    // of the watch over the database
 }
 
 // Lobby is the room that is always there.
@@ -173,12 +173,13 @@ func (s *Service) compare(ctx context.Context) {
 		return err
 	})
 	s.mu.Lock()
-	s.trouble = ""
-	if err != nil {
-		s.trouble = err.Error()
-	}
+	before := s.trouble
+	s.trouble = err
 	s.mu.Unlock()
 	if err != nil {
+		if before == nil { // once, not every time
+			s.log.Error("the rooms cannot be read", "error", err)
+		}
 		return
 	}
 	s.mu.Lock()
@@ -508,8 +509,8 @@ func (s *Service) OnWall(ctx context.Context, limit int) ([]Message, error) {
 func (s *Service) Health() (state, why string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.trouble != "" {
-		return "failed", s.trouble
+	if s.trouble != nil {
+		return "failed", "the rooms cannot be read: the database does not answer; the log has the reason"
 	}
 	return "ok", ""
 }

@@ -3,15 +3,13 @@ package config
 import (
 	"bytes"
 	"encoding"
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
-	"path/filepath"
 	"reflect"
-	"syscall"
 
 	"github.com/pelletier/go-toml/v2"
+
+	"github.com/sierpi/sierpi/system/atomicfile"
 )
 
 // LastGood is the file that keeps the configuration that last loaded without a
@@ -39,7 +37,7 @@ func (l LastGood) Save(cfg Config) error {
 	if old, err := os.ReadFile(l.Path); err == nil && bytes.Equal(old, doc) {
 		return nil
 	}
-	return replaceFile(l.Path, doc, 0o600)
+	return atomicfile.Write(l.Path, doc, 0o600)
 }
 
 // Mend replaces the tables of cfg that have mistakes by the last good ones, or
@@ -120,45 +118,4 @@ func redact(v reflect.Value) {
 			}
 		}
 	}
-}
-
-// replaceFile writes a file whole and durably.
-func replaceFile(path string, data []byte, mode fs.FileMode) (err error) {
-	dir := filepath.Dir(path)
-	f, err := os.CreateTemp(dir, "."+filepath.Base(path)+".*")
-	if err != nil {
-		return fmt.Errorf("writing %s: %w", path, err)
-	}
-	defer func() {
-		if err != nil {
-			_ = f.Close()
-			_ = os.Remove(f.Name())
-			err = fmt.Errorf("writing %s: %w", path, err)
-		}
-	}()
-	if err := f.Chmod(mode); err != nil {
-		return err
-	}
-	if _, err := f.Write(data); err != nil {
-		return err
-	}
-	if err := f.Sync(); err != nil {
-		return err
-	}
-	if err := f.Close(); err != nil {
-		return err
-	}
-	if err := os.Rename(f.Name(), path); err != nil {
-		return err
-	}
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	// Some file systems cannot sync a folder; the rename stands all the same.
-	if e := d.Sync(); e != nil && !errors.Is(e, syscall.EINVAL) {
-		_ = d.Close()
-		return e
-	}
-	return d.Close()
 }

@@ -16,6 +16,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/sierpi/sierpi/daemon/web"
 )
@@ -341,7 +342,7 @@ func (s *Service) archive(w http.ResponseWriter, r *http.Request, u upload, o Op
 func resultName(name string) string {
 	name = path.Base(strings.ReplaceAll(strings.ToValidUTF8(name, "_"), "\\", "/"))
 	name = strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f || strings.ContainsRune(`"<>|?*:`, r) {
+		if unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) || strings.ContainsRune(`"<>|?*:`, r) {
 			return '_'
 		}
 		return r

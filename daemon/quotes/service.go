@@ -98,7 +98,7 @@ func (s *Service) Health() (state, why string) {
 	n, err := s.Count(ctx)
 	switch {
 	case err != nil:
-		return "failed", err.Error()
+		return "failed", "the quotes cannot be read: the database does not answer"
 	case n == 0:
 		return "absent", "there are no quotes yet; import some: sierpi quotes import FILE"
 	}

@@ -9,38 +9,62 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"slices"
+	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
 )
 
 // Audit attacks a table of routes: every route is asked by every method, as every
 // role and with forged credentials, from this origin and from foreign ones, under
 // this host's name and under others, as a plain request and as a WebSocket
-// upgrade. It returns how many requests were made and what was wrong: a handler
-// that was reached and must not be, or that could not be reached by who may.
+// upgrade, and under other spellings of its path. It returns how many requests were
+// made and what was wrong: a handler that was reached and must not be, or that could
+// not be reached by who may.
 //
 // The handlers are replaced by stubs, so the table's own are not run; the rest,
 // router, doors and middleware, is the real thing. A new route cannot be
 // forgotten, because package daemon's test passes the very table that it serves:
 //
-//	n, problems := web.Audit(routes, t.TempDir())
+//	n, problems := web.Audit(routes, t.TempDir(), true)
 //
-// dir is an empty folder for the doors' files.
-func Audit(routes []Route, dir string) (requests int, problems []error) {
-	a := audit{}
-	if err := a.build(routes, dir); err != nil {
-		return 0, []error{err}
-	}
-	for i, route := range a.routes {
-		a.attack(i, route)
-		if len(a.problems) > 50 {
-			break // one hole shows in many cells of the matrix
+// dir is an empty folder for the doors' files. whole asks every method as every role
+// from every origin under every host, some fifty thousand requests a route; without it
+// the hosts but one are tried by the owner alone, a tenth of them.
+func Audit(routes []Route, dir string, whole bool) (requests int, problems []error) {
+	// Each worker has doors and a router of its own, and takes the next route.
+	workers := make([]audit, runtime.GOMAXPROCS(0))
+	for i := range workers {
+		if err := workers[i].build(routes, filepath.Join(dir, strconv.Itoa(i))); err != nil {
+			return 0, []error{err}
 		}
 	}
-	return a.requests, a.problems
+	var next, found atomic.Int64
+	var working sync.WaitGroup
+	for i := range workers {
+		a := &workers[i]
+		a.whole = whole
+		working.Go(func() {
+			// One hole shows in many cells of the matrix.
+			for i := int(next.Add(1)) - 1; i < len(routes) && found.Load() < 50; i = int(next.Add(1)) - 1 {
+				before := len(a.problems)
+				a.attack(i, a.routes[i])
+				found.Add(int64(len(a.problems) - before))
+			}
+		})
+	}
+	working.Wait()
+	for i := range workers {
+		requests += workers[i].requests
+		problems = append(problems, workers[i].problems...)
+	}
+	return requests, problems
 }
 
 type audit struct {
+	whole    bool
 	routes   []Route
 	handler  http.Handler
 	reached  int // index of the route whose handler ran, -1 for none
@@ -144,15 +168,15 @@ func (a *audit) roles() []disguise {
 	}
 }
 
-// origins tell where a request comes from; the host is "wall:8080".
+// origins tell where a request comes from, whatever host it is made under.
 var origins = []disguise{
 	{name: "no browser", apply: func(*http.Request) {}, ok: true},
-	{name: "this origin", apply: header("Origin", "http://wall:8080"), ok: true},
+	{name: "this origin", apply: func(r *http.Request) { r.Header.Set("Origin", "http://"+r.Host) }, ok: true},
 	{name: "this origin, by Sec-Fetch-Site", apply: header("Sec-Fetch-Site", "same-origin"), ok: true},
 	{name: "the address bar", apply: header("Sec-Fetch-Site", "none"), ok: true},
 	{name: "another site", apply: header("Origin", "http://evil.example")},
 	{name: "another port of this host", apply: header("Origin", "http://wall:9999")},
-	{name: "a name that begins like ours", apply: header("Origin", "http://wall:8080.evil.example")},
+	{name: "a name that begins like ours", apply: func(r *http.Request) { r.Header.Set("Origin", "http://"+r.Host+".evil.example") }},
 	{name: "a sandboxed frame or a file", apply: header("Origin", "null")},
 	{name: "another site, by Sec-Fetch-Site", apply: header("Sec-Fetch-Site", "cross-site")},
 	{name: "a sister site", apply: header("Sec-Fetch-Site", "same-site")},
@@ -181,26 +205,59 @@ func (a *audit) attack(index int, route Route) {
 		for _, upgrade := range []bool{false, true} {
 			for _, origin := range origins {
 				for _, role := range roles {
-					a.ask(index, method, path, "wall:8080", true, origin, role, upgrade)
+					for i, h := range auditHosts {
+						// Under a wrong name not even the owner, from no browser at all, gets in.
+						if a.whole || i == 0 || role.role == Owner && origin.name == origins[0].name && !upgrade {
+							a.ask(cell{index, method, path, h.host, h.ok, origin, role, upgrade, false})
+						}
+					}
 				}
 			}
 		}
-		// Under a wrong name not even the owner, from no browser at all, gets in.
-		for _, h := range auditHosts {
-			a.ask(index, method, path, h.host, h.ok, origins[0], roles[len(roles)-1], false)
+		for _, spelling := range spellings(path) {
+			for _, role := range roles {
+				a.ask(cell{index, method, spelling, auditHosts[0].host, true, origins[0], role, false, true})
+			}
 		}
 	}
 }
 
-func (a *audit) ask(index int, method, path, host string, hostOK bool, origin, role disguise, upgrade bool) {
-	r := &http.Request{Method: method, URL: &url.URL{Path: path}, Host: host, RequestURI: path, RemoteAddr: "192.0.2.9:5555",
+// spellings are other ways to write a path, and paths that climb out of it. Whatever they
+// lead to must ask for its own role, and must not lead away from this host.
+func spellings(path string) []string {
+	return []string{
+		path + "/", "/" + path, "/evil.example/.." + path, "/." + path, path + "/..", path + "/../../../../etc/passwd",
+		path + "%2f..%2f..%2fetc%2fpasswd", path + "%00", path + ";a=b", path + "%0d%0aSet-Cookie:%20a=b", strings.ToUpper(path),
+		strings.Replace(path, "/", "/%2e%2e/", 1), strings.ReplaceAll(path, "/", "%2f"), strings.ReplaceAll(path, "/", "\\"), "//evil.example" + path,
+	}
+}
+
+// cell is one request of the matrix.
+type cell struct {
+	index   int
+	method  string
+	path    string // as it is written on the wire
+	host    string
+	hostOK  bool
+	origin  disguise
+	role    disguise
+	upgrade bool
+	odd     bool // another spelling: the route need not be reached
+}
+
+func (a *audit) ask(c cell) {
+	target, err := url.ParseRequestURI(c.path)
+	if err != nil {
+		return // what net/http itself answers with 400
+	}
+	r := &http.Request{Method: c.method, URL: target, Host: c.host, RequestURI: c.path, RemoteAddr: "192.0.2.9:5555",
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Header: http.Header{"Accept": {"application/json"}}, Body: http.NoBody}
-	if upgrade {
+	if c.upgrade {
 		r.Header.Set("Connection", "Upgrade")
 		r.Header.Set("Upgrade", "websocket")
 	}
-	origin.apply(r)
-	role.apply(r)
+	c.origin.apply(r)
+	c.role.apply(r)
 	w := &statusOnly{}
 	a.reached = -1
 	a.requests++
@@ -208,27 +265,31 @@ func (a *audit) ask(index int, method, path, host string, hostOK bool, origin, r
 
 	wrong := func(format string, args ...any) {
 		a.problems = append(a.problems, fmt.Errorf("%s %s, host %q, from %s, as %s, upgrade %t: status %d: %s",
-			method, path, host, origin.name, role.name, upgrade, w.status, fmt.Sprintf(format, args...)))
+			c.method, c.path, c.host, c.origin.name, c.role.name, c.upgrade, w.status, fmt.Sprintf(format, args...)))
 	}
-	changes := upgrade || method != "GET" && method != "HEAD" && method != "OPTIONS"
+	changes := c.upgrade || c.method != "GET" && c.method != "HEAD" && c.method != "OPTIONS"
 	switch {
-	case !hostOK:
+	case !c.hostOK:
 		if a.reached >= 0 || w.status != http.StatusMisdirectedRequest {
 			wrong("a foreign host must be refused with 421")
 		}
-	case changes && !origin.ok:
+	case changes && !c.origin.ok:
 		if a.reached >= 0 || w.status != http.StatusForbidden {
 			wrong("another site must be refused with 403")
 		}
 	case a.reached >= 0:
 		got := a.routes[a.reached]
-		if role.role < got.Role {
+		if c.role.role < got.Role {
 			wrong("reached the handler of %s %s, which needs the %s", got.Method, got.Pattern, got.Role)
 		}
-		if got.Method != method && !(got.Method == "GET" && method == "HEAD") {
+		if got.Method != c.method && !(got.Method == "GET" && c.method == "HEAD") {
 			wrong("reached the handler of %s %s", got.Method, got.Pattern)
 		}
-	case method == a.routes[index].Method && role.role >= a.routes[index].Role:
+	case c.odd && w.status >= 300 && w.status < 400:
+		if to, err := url.Parse(w.Header().Get("Location")); err != nil || to.Host != "" || to.Scheme != "" || !strings.HasPrefix(to.Path, "/") || strings.HasPrefix(to.Path, "//") || strings.Contains(to.Path, "\\") {
+			wrong("it leads away, to %q", w.Header().Get("Location"))
+		}
+	case !c.odd && c.method == a.routes[c.index].Method && c.role.role >= a.routes[c.index].Role:
 		wrong("the handler must be reached")
 	case w.status != http.StatusUnauthorized && w.status != http.StatusForbidden && w.status != http.StatusMethodNotAllowed && w.status != http.StatusNotFound:
 		wrong("a refusal must be 401, 403, 404 or 405")

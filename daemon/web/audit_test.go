@@ -20,7 +20,7 @@ func TestAuditPassesASoundTable(t *testing.T) {
 			Route{Method: "GET", Pattern: p + "/files/{name...}", Role: role, Handler: http.HandlerFunc(nothing)})
 	}
 	routes = append(routes, Route{Method: "GET", Pattern: "/{$}", Handler: http.HandlerFunc(nothing)})
-	n, problems := Audit(routes, t.TempDir())
+	n, problems := Audit(routes, t.TempDir(), false)
 	for _, p := range problems {
 		t.Error(p)
 	}
@@ -38,6 +38,17 @@ func TestAuditFindsHoles(t *testing.T) {
 		"a role too low":       func(a *audit) { a.routes[0].Role = Owner + 1 },
 		"nobody gets in":       func(a *audit) { a.handler = http.NotFoundHandler() },
 		"a forged door":        func(a *audit) { a.handler = a.promote() },
+		"a way to elsewhere": func(a *audit) {
+			next := a.handler
+			a.handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if strings.HasPrefix(r.RequestURI, "//evil.example/") {
+					w.Header().Set("Location", r.RequestURI)
+					w.WriteHeader(http.StatusTemporaryRedirect)
+					return
+				}
+				next.ServeHTTP(w, r)
+			})
+		},
 	} {
 		a := audit{}
 		if err := a.build(table, t.TempDir()); err != nil {
@@ -49,7 +60,7 @@ func TestAuditFindsHoles(t *testing.T) {
 			t.Errorf("%s: not found", name)
 		}
 	}
-	if _, problems := Audit([]Route{{Method: "GET", Pattern: "/x", Handler: http.HandlerFunc(nothing)}, {Method: "GET", Pattern: "/x", Handler: http.HandlerFunc(nothing)}}, t.TempDir()); len(problems) != 1 || !strings.Contains(problems[0].Error(), "/x") {
+	if _, problems := Audit([]Route{{Method: "GET", Pattern: "/x", Handler: http.HandlerFunc(nothing)}, {Method: "GET", Pattern: "/x", Handler: http.HandlerFunc(nothing)}}, t.TempDir(), false); len(problems) != 1 || !strings.Contains(problems[0].Error(), "/x") {
 		t.Errorf("colliding routes: %v", problems)
 	}
 }

@@ -11,8 +11,10 @@ import (
 
 // ClientKey is whom a limit counts: the IPv4 address, or the IPv6 /64, of which
 // one client commands all addresses. Forwarding headers are not believed.
-func ClientKey(r *http.Request) netip.Prefix {
-	ap, err := netip.ParseAddrPort(r.RemoteAddr)
+func ClientKey(r *http.Request) netip.Prefix { return clientOf(r.RemoteAddr) }
+
+func clientOf(address string) netip.Prefix {
+	ap, err := netip.ParseAddrPort(address)
 	if err != nil {
 		return netip.Prefix{} // all unknown clients share one bucket
 	}

@@ -185,7 +185,38 @@ func (l *Look) Render(w http.ResponseWriter, r *http.Request, v View) {
 		status = http.StatusOK
 	}
 	w.WriteHeader(status)
-	_, _ = w.Write(page.Bytes())
+	_, _ = w.Write(quiet(page.Bytes()))
+}
+
+// quiet replaces what a text should not do to who reads it, and what html/template leaves in:
+// control characters, which steer a terminal (curl), and overrides of the writing's
+// direction, which show a name in another order. It stands here so that no page can
+// forget it; text without any, nearly all, is not copied.
+func quiet(page []byte) []byte {
+	var out []byte
+	from := 0
+	for i := 0; i < len(page); i++ {
+		bad := 0 // its length
+		switch c := page[i]; {
+		case c >= ' ' && c < 0x7f, c == '\n', c == '\t', c == '\r':
+			continue
+		case c < ' ', c == 0x7f:
+			bad = 1
+		case c == 0xc2 && i+1 < len(page) && page[i+1] < 0xa0: // U+0080 to U+009F
+			bad = 2
+		case c == 0xe2 && i+2 < len(page) && (page[i+1] == 0x80 && page[i+2] >= 0xaa && page[i+2] <= 0xae || page[i+1] == 0x81 && page[i+2] >= 0xa6 && page[i+2] <= 0xa9):
+			bad = 3 // U+202A to U+202E, U+2066 to U+2069
+		default:
+			continue
+		}
+		out = append(append(out, page[from:i]...), "\ufffd"...)
+		from = i + bad
+		i = from - 1
+	}
+	if from == 0 {
+		return page
+	}
+	return append(out, page[from:]...)
 }
 
 // Error answers with a status, what went wrong and what to do about it, as a page

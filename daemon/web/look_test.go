@@ -47,6 +47,17 @@ func newLook(t *testing.T) *Look {
 	return look
 }
 
+func TestQuiet(t *testing.T) {
+	for in, want := range map[string]string{
+		"": "", "plain\ttext\r\n": "plain\ttext\r\n", "\u05d0\u200f é – 😀 \u00a0\u2065": "\u05d0\u200f é – 😀 \u00a0\u2065",
+		"\x1b[2J": "\ufffd[2J", "a\x00b\x7f": "a\ufffdb\ufffd", "\u009b\u202e\u2066x\u2069": "\ufffd\ufffd\ufffdx\ufffd", "\xc2": "\xc2", "\xe2\x80": "\xe2\x80",
+	} {
+		if got := string(quiet([]byte(in))); got != want {
+			t.Errorf("%q becomes %q, want %q", in, got, want)
+		}
+	}
+}
+
 func TestLayout(t *testing.T) {
 	look := newLook(t)
 	w := httptest.NewRecorder()

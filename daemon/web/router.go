@@ -1,10 +1,15 @@
 package web
 
 import (
+	"bufio"
+	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"strings"
 	"time"
@@ -21,7 +26,12 @@ type RouterOptions struct {
 	Hosts      Hosts
 	Identities []Identity // the owner's door, the kiosk's, the visitors'
 	Log        *slog.Logger
+
+	streamWrite time.Duration // streamTimeout but in tests
 }
+
+// streamTimeout is how long a client of a stream may leave what was sent to it unread.
+const streamTimeout = 30 * time.Second
 
 // NewRouter builds the handler of all pages: the middleware, in this order: log
 // and panics, headers, Host, cross-site, role; then the table, each route behind
@@ -40,7 +50,7 @@ func NewRouter(routes []Route, o RouterOptions) (http.Handler, error) {
 		return nil, fmt.Errorf("setting up compression: %w", err)
 	}
 	for _, route := range routes {
-		h := enforce(o.Look, route)
+		h := enforce(o.Look, route, cmp.Or(o.streamWrite, streamTimeout))
 		if !route.Streams && !route.Encodes {
 			// A compressor would hold a stream's events back.
 			h = squeeze(h)
@@ -99,7 +109,7 @@ func register(mux *http.ServeMux, route Route, h http.Handler) (err error) {
 }
 
 // enforce puts a route's role and limits before its handler.
-func enforce(look *Look, route Route) http.Handler {
+func enforce(look *Look, route Route, streamWrite time.Duration) http.Handler {
 	limit := route.MaxBody
 	if limit == 0 {
 		limit = defaultMaxBody
@@ -117,8 +127,20 @@ func enforce(look *Look, route Route) http.Handler {
 			return
 		}
 		rc := http.NewResponseController(w)
+		if r.Body != http.NoBody {
+			// Whole, and while the server's deadline holds: a stream lasts, what asks for
+			// it must not take as long.
+			body, err := io.ReadAll(r.Body)
+			if err != nil {
+				look.bodyError(w, r, err)
+				return
+			}
+			r.Body = io.NopCloser(bytes.NewReader(body))
+		}
 		_ = rc.SetReadDeadline(time.Time{})
+		w = &streamWriter{ResponseWriter: w, rc: rc, timeout: streamWrite}
 		_ = rc.SetWriteDeadline(time.Time{})
+		defer func() { _ = rc.SetWriteDeadline(time.Now().Add(streamWrite)) }() // for what net/http still holds
 		ctx, cancel := context.WithCancel(r.Context())
 		defer cancel()
 		defer endWithDaemon(ctx, cancel)()
@@ -128,6 +150,44 @@ func enforce(look *Look, route Route) http.Handler {
 		route.Handler.ServeHTTP(w, r.WithContext(ctx))
 	})
 }
+
+// bodyError answers a request whose body is too large, or did not come.
+func (l *Look) bodyError(w http.ResponseWriter, r *http.Request, err error) {
+	var long *http.MaxBytesError
+	if errors.As(err, &long) {
+		l.Error(w, r, http.StatusRequestEntityTooLarge, fmt.Sprintf("More than %d bytes are not taken here.", long.Limit), "Send less.")
+		return
+	}
+	w.Header().Set("Connection", "close")
+	l.Error(w, r, http.StatusRequestTimeout, "The request did not come whole.", "Send it again.")
+}
+
+// streamWriter gives each write of a stream its own deadline: who does not read holds a
+// goroutine and a buffer for so long and no longer.
+type streamWriter struct {
+	http.ResponseWriter
+	rc      *http.ResponseController
+	timeout time.Duration
+}
+
+func (w *streamWriter) Write(b []byte) (int, error) {
+	_ = w.rc.SetWriteDeadline(time.Now().Add(w.timeout)) // where it cannot be set there is no network
+	return w.ResponseWriter.Write(b)
+}
+
+// FlushError is what http.ResponseController calls.
+func (w *streamWriter) FlushError() error {
+	_ = w.rc.SetWriteDeadline(time.Now().Add(w.timeout))
+	return w.rc.Flush()
+}
+
+// Flush implements http.Flusher.
+func (w *streamWriter) Flush() { _ = w.FlushError() }
+
+// Hijack implements http.Hijacker.
+func (w *streamWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) { return w.rc.Hijack() }
+
+func (w *streamWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 // methodName keeps a client's invention out of the page.
 func methodName(m string) string {

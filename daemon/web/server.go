@@ -23,6 +23,7 @@ const (
 	writeTimeout      = 60 * time.Second
 	idleTimeout       = 2 * time.Minute
 	maxHeader         = 16 << 10
+	maxConnections    = 4096                   // 17 KiB each with a poll that waits: 70 MB
 	grace             = 800 * time.Millisecond // for answers under way; the whole stop is promised within 1 s
 )
 
@@ -76,6 +77,10 @@ type ServerOptions struct {
 	Listeners []net.Listener
 	Handler   http.Handler
 	Log       *slog.Logger
+
+	// Connections is how many may be open at a time, 4096 when 0; one client
+	// (ClientKey) may have half of them.
+	Connections int
 }
 
 // Server serves one handler on its listeners.
@@ -84,13 +89,19 @@ type Server struct {
 	busy atomic.Int64 // handlers running, hijacked connections included
 	idle chan struct{}
 
-	readHeader, grace time.Duration // readHeaderTimeout and grace but in tests
+	crowd *crowd
+
+	readHeader, read, grace time.Duration // readHeaderTimeout, readTimeout and grace but in tests
 }
 
 // NewServer makes a server of listeners that are open already, so that a client
 // who comes before Run waits instead of being refused.
 func NewServer(o ServerOptions) *Server {
-	return &Server{opt: o, idle: make(chan struct{}, 1), readHeader: readHeaderTimeout, grace: grace}
+	if o.Connections == 0 {
+		o.Connections = maxConnections
+	}
+	return &Server{opt: o, idle: make(chan struct{}, 1), crowd: newCrowd(o.Connections, o.Log),
+		readHeader: readHeaderTimeout, read: readTimeout, grace: grace}
 }
 
 // String names the task.
@@ -119,7 +130,7 @@ func (s *Server) Run(ctx context.Context) error {
 	base = context.WithValue(base, stoppingKey{}, ctx)
 	srv := &http.Server{
 		Handler:           http.HandlerFunc(s.count),
-		ReadHeaderTimeout: s.readHeader, ReadTimeout: readTimeout,
+		ReadHeaderTimeout: s.readHeader, ReadTimeout: s.read,
 		WriteTimeout: writeTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
 		BaseContext: func(net.Listener) context.Context { return base },
 		ErrorLog:    slog.NewLogLogger(s.opt.Log.Handler(), slog.LevelDebug),
@@ -142,7 +153,7 @@ func (s *Server) Run(ctx context.Context) error {
 	})
 	failed := make(chan error, len(s.opt.Listeners))
 	for _, l := range s.opt.Listeners {
-		go func() { failed <- srv.Serve(l) }()
+		go func() { failed <- srv.Serve(s.crowd.listener(l)) }()
 	}
 	var err error
 	select {

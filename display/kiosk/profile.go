@@ -8,6 +8,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"github.com/sierpi/sierpi/system/atomicfile"
 )
 
 // mostPreferences bounds what is read: a real file has some ten KiB.
@@ -52,7 +54,7 @@ func cleanFile(path string) error {
 	if !changed {
 		return nil
 	}
-	return replaceFile(path, cleaned, 0o600)
+	return atomicfile.Write(path, cleaned, 0o600)
 }
 
 // markClean returns the preferences of a browser that ended well. Numbers and order of
@@ -131,40 +133,4 @@ func readBounded(path string) ([]byte, error) {
 		err = fmt.Errorf("%s is larger than %d MiB", path, mostPreferences>>20)
 	}
 	return doc, err
-}
-
-// replaceFile writes a file whole and durably.
-func replaceFile(path string, data []byte, mode fs.FileMode) (err error) {
-	dir := filepath.Dir(path)
-	f, err := os.CreateTemp(dir, "."+filepath.Base(path)+".*")
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			_ = f.Close()
-			_ = os.Remove(f.Name())
-		}
-	}()
-	if err := f.Chmod(mode); err != nil {
-		return err
-	}
-	if _, err := f.Write(data); err != nil {
-		return err
-	}
-	if err := f.Sync(); err != nil {
-		return err
-	}
-	if err := f.Close(); err != nil {
-		return err
-	}
-	if err := os.Rename(f.Name(), path); err != nil {
-		return err
-	}
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
 }

@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"os"
 	"time"
+
+	"github.com/sierpi/sierpi/system/atomicfile"
 )
 
 // The bounds on rebooting. A machine that reboots for ever helps nobody, and its
@@ -81,7 +83,7 @@ func (r *record) save() error {
 	if err != nil {
 		return err
 	}
-	if err := replaceFile(r.path, append(doc, '\n'), 0o600); err != nil {
+	if err := atomicfile.Write(r.path, append(doc, '\n'), 0o600); err != nil {
 		return fmt.Errorf("writing the record of reboots: %w", err)
 	}
 	return nil

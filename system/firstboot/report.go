@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/sierpi/sierpi/system"
+	"github.com/sierpi/sierpi/system/atomicfile"
 )
 
 const (
@@ -72,7 +73,7 @@ func (r Report) Text() string {
 	for _, k := range r.Keys {
 		fmt.Fprintf(&b, "%-8s %s", k.Outcome, k.File)
 		if k.Key != "" {
-			b.WriteString(" " + k.Key)
+			b.WriteString(" " + printable(k.Key))
 		}
 		if k.Why != "" {
 			b.WriteString(": " + printable(k.Why))
@@ -98,7 +99,7 @@ func (r Report) issue() string {
 	b.WriteString("Pages: http://\\n.local/  \\4\n")
 	for _, k := range r.Keys {
 		if k.Outcome != Applied {
-			b.WriteString(strings.ReplaceAll(fmt.Sprintf("%s %s %s: %s", k.File, k.Key, k.Outcome, printable(k.Why)), "\\", "\\\\") + "\n")
+			b.WriteString(strings.ReplaceAll(fmt.Sprintf("%s %s %s: %s", k.File, printable(k.Key), k.Outcome, printable(k.Why)), "\\", "\\\\") + "\n")
 		}
 	}
 	if r.NoUser {
@@ -131,7 +132,7 @@ func (m Machine) link(target, path string) error {
 	if err := os.Rename(full+".new", full); err != nil {
 		return err
 	}
-	return syncDir(filepath.Dir(full))
+	return atomicfile.SyncDir(filepath.Dir(full))
 }
 
 // writeFile replaces a file atomically and durably, and leaves one alone that is
@@ -143,36 +144,8 @@ func (m Machine) writeFile(path string, data []byte, mode fs.FileMode) error {
 			return nil
 		}
 	}
-	dir := filepath.Dir(full)
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	if err := os.MkdirAll(filepath.Dir(full), 0o755); err != nil {
 		return err
 	}
-	tmp, err := os.CreateTemp(dir, ".sierpi-*")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(tmp.Name())
-	defer tmp.Close()
-	if _, err := tmp.Write(data); err != nil {
-		return err
-	}
-	if err := tmp.Chmod(mode); err != nil {
-		return err
-	}
-	if err := tmp.Sync(); err != nil {
-		return err
-	}
-	if err := os.Rename(tmp.Name(), full); err != nil {
-		return err
-	}
-	return syncDir(dir)
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
+	return atomicfile.Write(full, data, mode)
 }

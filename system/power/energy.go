@@ -6,9 +6,10 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"sync"
 	"time"
+
+	"github.com/sierpi/sierpi/system/atomicfile"
 )
 
 // Energy adds watts up to joules and keeps them over restarts. It writes its
@@ -133,38 +134,10 @@ func (e *Energy) save() error {
 	}
 	b, err := json.Marshal(lines)
 	if err == nil {
-		err = writeDurably(e.path, b)
+		err = atomicfile.Write(e.path, b, 0o600)
 	}
 	if err != nil {
 		return fmt.Errorf("keeping the energy so far: %w", err)
 	}
 	return nil
-}
-
-// writeDurably replaces a file so that a power cut leaves the old or the new one.
-func writeDurably(path string, b []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(f.Name()) // without effect after the rename
-	defer f.Close()
-	if _, err := f.Write(b); err != nil {
-		return err
-	}
-	if err := f.Sync(); err != nil {
-		return err
-	}
-	if err := f.Close(); err != nil {
-		return err
-	}
-	if err := os.Rename(f.Name(), path); err != nil {
-		return err
-	}
-	d, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
 }

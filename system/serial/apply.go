@@ -20,6 +20,7 @@ import (
 
 	"github.com/sierpi/sierpi/daemon/config"
 	"github.com/sierpi/sierpi/system"
+	"github.com/sierpi/sierpi/system/atomicfile"
 )
 
 // Apply brings the machine to the config and returns what it did; an empty plan
@@ -234,45 +235,20 @@ func shrink(path string, now, next []byte) error {
 // replace writes a file anew beside the old one and renames it, with the mode
 // and the owner of like, if that is there.
 func (m Manager) replace(path string, text []byte, like string) error {
-	full := m.Root.Path(path)
-	f, err := os.CreateTemp(filepath.Dir(full), "."+filepath.Base(full)+"-*")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(f.Name()) // without effect after the rename
-	defer f.Close()
-	mode := fs.FileMode(0o644)
-	if st, err := os.Stat(m.Root.Path(like)); err == nil {
-		mode = st.Mode().Perm()
-		if sys, ok := st.Sys().(*syscall.Stat_t); ok {
-			_ = f.Chown(int(sys.Uid), int(sys.Gid)) // FAT has no owners
+	const mode = 0 // set below: FAT has neither modes nor owners
+	return atomicfile.Write(m.Root.Path(path), text, mode, func(f *os.File) error {
+		mode := fs.FileMode(0o644)
+		if st, err := os.Stat(m.Root.Path(like)); err == nil {
+			mode = st.Mode().Perm()
+			if sys, ok := st.Sys().(*syscall.Stat_t); ok {
+				_ = f.Chown(int(sys.Uid), int(sys.Gid))
+			}
 		}
-	}
-	if err := f.Chmod(mode); err != nil && !errors.Is(err, fs.ErrPermission) {
-		return err
-	}
-	if _, err := f.Write(text); err != nil {
-		return err
-	}
-	if err := f.Sync(); err != nil {
-		return err
-	}
-	if err := f.Close(); err != nil {
-		return err
-	}
-	if err := os.Rename(f.Name(), full); err != nil {
-		return err
-	}
-	return syncDir(filepath.Dir(full))
-}
-
-func syncDir(path string) error {
-	d, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
+		if err := f.Chmod(mode); err != nil && !errors.Is(err, fs.ErrPermission) {
+			return err
+		}
+		return nil
+	})
 }
 
 // save replaces the notes.

@@ -11,6 +11,7 @@ import (
 	"github.com/coreos/go-systemd/v22/dbus"
 
 	"github.com/sierpi/sierpi/system"
+	"github.com/sierpi/sierpi/system/atomicfile"
 )
 
 // Systemd is what Apply needs of the service manager. Units are named in full.
@@ -145,7 +146,7 @@ func (o offline) link(path, target string) error {
 	if errors.Is(err, fs.ErrExist) {
 		err = nil
 	}
-	return errors.Join(err, syncDir(filepath.Dir(full)))
+	return errors.Join(err, atomicfile.SyncDir(filepath.Dir(full)))
 }
 
 func (o offline) unlink(path string) error {

@@ -128,6 +128,7 @@ func proveKiosk(ctx context.Context, o ProofOptions, mark Mark) error {
 		p.figure("the wall's processes hold %s", strings.ReplaceAll(out, "\n", " MiB in all; "))
 		return err
 	}))
+	add(p.step(ctx, "what the image holds beside its packages", 5*m, p.weight))
 	add(p.step(ctx, "what the wall's user may ask for", 5*m, p.kioskPolkit))
 	add(p.step(ctx, "the pages through the forwarded port", 5*m, func(ctx context.Context) error {
 		for path, want := range map[string]string{"/feed": "Feed", "/quotes": "Quotes", "/json/random": "[", "/readyz": ""} {
@@ -201,6 +202,23 @@ func (p *proof) firstFrame(ctx context.Context) error {
 		}
 	}
 	p.figure("the daemon's READY %.1f s after the kernel, lightdm %.1f s, the first painted frame %.1f s after READY", at[0], at[1], at[2]-at[0])
+	return nil
+}
+
+// weight holds that the root takes little more than its packages say of themselves.
+func (p *proof) weight(ctx context.Context) error {
+	out, err := p.v.line.run(ctx, "dpkg-query -W -f='${Installed-Size}\\n' | awk '{s+=$1} END {print s}'; du -xsk / 2>/dev/null | cut -f1")
+	if err != nil {
+		return err
+	}
+	var packages, all float64
+	if _, err := fmt.Sscan(out, &packages, &all); err != nil || packages < 1 {
+		return fmt.Errorf("no sizes in %q: %w", out, err)
+	}
+	p.figure("the root holds %.0f MiB, its packages %.0f MiB by their own word: %.0f %% of that", all/1024, packages/1024, 100*all/packages)
+	if all > 1.35*packages {
+		return errors.New("that is more than 35 % over")
+	}
 	return nil
 }
 

@@ -22,6 +22,7 @@ import (
 	sdnotify "github.com/coreos/go-systemd/v22/daemon"
 	"github.com/godbus/dbus/v5"
 
+	"github.com/sierpi/sierpi/daemon/backup"
 	"github.com/sierpi/sierpi/daemon/cache"
 	"github.com/sierpi/sierpi/daemon/chat"
 	"github.com/sierpi/sierpi/daemon/config"
@@ -37,8 +38,11 @@ import (
 
 // Options are what a daemon is started with.
 type Options struct {
-	Config  config.Config
-	Notice  string      // what is wrong with the config, to be shown on the wall; empty: nothing
+	Config config.Config
+	Notice string // what is wrong with the config, to be shown on the wall; empty: nothing
+
+	ConfigFiles []config.File // that Config came from, the strongest last; for the backups
+
 	State   string      // folder for what must last; made if it is not there
 	Runtime string      // folder for what must not
 	Kiosk   string      // folder for the wall's token, which the wall's user reads; empty: Runtime
@@ -61,6 +65,9 @@ func Run(ctx context.Context, o Options) (err error) {
 	}
 	if err := os.MkdirAll(o.Runtime, 0o750); err != nil {
 		return fmt.Errorf("making the runtime folder: %w; name one in $XDG_RUNTIME_DIR", err)
+	}
+	if err := backup.Recover(o.State); err != nil {
+		return err
 	}
 	hostname, err := os.Hostname()
 	if err != nil {
@@ -192,6 +199,8 @@ func Run(ctx context.Context, o Options) (err error) {
 		return fmt.Errorf("preparing the pages of the wall: %w", err)
 	}
 
+	backups := scheduledBackups(o, db, hostname)
+
 	// How they all are, and what they count.
 	health := NewHealth(
 		Check{"pages", true, answers(pageListeners)},
@@ -206,6 +215,7 @@ func Run(ctx context.Context, o Options) (err error) {
 		Check{"temperature", false, thisMachine.temperatureHealth},
 		Check{"zram", false, thisMachine.zramHealth},
 		Check{"firstboot", false, thisMachine.firstbootHealth},
+		Check{"backup", false, said(backups.Health)},
 		Check{"config", false, configHealth(o.Notice)},
 	)
 	figures := metrics.New(o.Log, o.Version,
@@ -229,7 +239,7 @@ func Run(ctx context.Context, o Options) (err error) {
 
 	greet(o, pageListeners, metricListeners, kiosk, secret)
 	tasks := append([]Task{
-		pages, scrapes, owner, news, sayings, talk, stage, soups,
+		pages, scrapes, owner, news, sayings, talk, stage, soups, backups,
 		&manager{health: health, status: statusLine(stage), log: o.Log},
 	}, thisMachine.tasks(stage.Skip, powerOff, ready.Load)...)
 	if o.Config.Display.SavePower {
@@ -242,6 +252,9 @@ func Run(ctx context.Context, o Options) (err error) {
 		ready.Store(true)
 		if _, err := sdnotify.SdNotify(false, sdnotify.SdNotifyReady); err != nil {
 			o.Log.Warn("systemd cannot be told that the daemon is ready", "err", err)
+		}
+		if err := backup.Settled(o.State); err != nil {
+			o.Log.Warn("what was kept of the state before cannot be removed", "err", err)
 		}
 	}, tasks...)
 }

@@ -23,6 +23,7 @@ var allowed = map[string][]string{
 	"daemon/fetch":           {},
 	"daemon/store":           {},
 	"daemon/store/storetest": {"system/systemtest"},
+	"daemon/backup":          {"daemon/config", "daemon/store"},
 	"daemon/metrics":         {},
 	"daemon/web":             {},
 	"display/life":           {},

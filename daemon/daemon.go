@@ -16,6 +16,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -146,7 +147,7 @@ func Run(ctx context.Context, o Options) (err error) {
 	thisMachine := newMachine(ctx, o.Root, o.Config, o.State, o.Log)
 	defer func() { err = errors.Join(err, thisMachine.close()) }()
 	where := visitorAddress(o.Config.Web.VisitorAddress, pageListeners)
-	atAGlance := cards{thisMachine, sayings, news, talk, o.Notice, where}
+	atAGlance := cards{thisMachine, sayings, news, talk, strings.Join(slices.DeleteFunc([]string{thisMachine.updateNotice(), o.Notice}, func(s string) bool { return s == "" }), "\n"), where}
 	settings, err := wallFigures(ctx, db, o.Log)
 	if err != nil {
 		return err
@@ -216,6 +217,7 @@ func Run(ctx context.Context, o Options) (err error) {
 		Check{"zram", false, thisMachine.zramHealth},
 		Check{"firstboot", false, thisMachine.firstbootHealth},
 		Check{"backup", false, said(backups.Health)},
+		Check{"update", false, thisMachine.updateHealth},
 		Check{"config", false, configHealth(o.Notice)},
 	)
 	figures := metrics.New(o.Log, o.Version,

@@ -38,6 +38,8 @@ var allowed = map[string][]string{
 	"system/power":           {"system", "daemon/config", "system/board"},
 	"system/gpio":            {"system", "daemon/config", "system/board"},
 	"system/firstboot":       {"system", "daemon/config", "system/board"},
+	"system/updates":         {"system", "daemon/config"},
+	"system/reset":           {"system"},
 	"daemon/feed":            {"daemon/cache", "daemon/fetch", "daemon/store", "daemon/web"},
 	"daemon/quotes":          {"daemon/cache", "daemon/fetch", "daemon/store", "daemon/web"},
 	"daemon/chat":            {"daemon/cache", "daemon/fetch", "daemon/store", "daemon/web"},

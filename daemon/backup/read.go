@@ -119,8 +119,8 @@ func scan(ctx context.Context, r io.Reader, size int64, visit func(Manifest, mem
 	if _, err := archive.Next(); err != io.EOF {
 		return m, errors.New("something follows " + sumsMember)
 	}
-	// To the end, where the compression has a sum of its own.
-	if _, err := io.Copy(io.Discard, limit); err != nil {
+	// To the end, where the compression has a sum of its own; tar pads with zeros.
+	if _, err := io.Copy(zeros{}, limit); err != nil {
 		return m, damaged(err)
 	}
 	for _, t := range m.Tables {
@@ -160,6 +160,18 @@ func checkSums(text []byte, sums map[string][sha256.Size]byte) error {
 		return fmt.Errorf("%s does not name %s", sumsMember, name)
 	}
 	return nil
+}
+
+// zeros takes nothing but them.
+type zeros struct{}
+
+func (zeros) Write(p []byte) (int, error) {
+	for _, b := range p {
+		if b != 0 {
+			return 0, errors.New("something follows " + sumsMember)
+		}
+	}
+	return len(p), nil
 }
 
 // limited is a reader that refuses to give more than it may.

@@ -40,7 +40,7 @@ type ConfigPlan string
 
 // The plans.
 const (
-	ConfigNone  ConfigPlan = "the backup holds none; this machine's stays"
+	ConfigNone  ConfigPlan = "stays as it is: the backup holds none"
 	ConfigSame  ConfigPlan = "is the same already"
 	ConfigTaken ConfigPlan = "is taken from the backup"
 	ConfigKept  ConfigPlan = "stays as it is: this machine has one of its own (--take-config takes the backup's)"
@@ -148,9 +148,11 @@ func (p *Plan) String() string {
 	fmt.Fprintf(&b, "%s\n  made %s on %s by sierpi %s, from %s\n", p.Path, m.Made.UTC().Format("2006-01-02 15:04 UTC"), m.Host, m.Program, m.Engine)
 	fmt.Fprintf(&b, "replaces in %s:\n  %d quotes, %d messages in %d chat rooms, %d scores, %d universes, %d soups\n", p.Database,
 		m.Rows("quote"), m.Rows("chat_message"), m.Rows("chat_room"), m.Rows("snake_score"), m.Rows("wall_universe"), m.Rows("wall_soup"))
-	fmt.Fprintf(&b, "replaces in %s:\n", p.target.State)
+	if len(p.State) > 0 {
+		fmt.Fprintf(&b, "replaces in %s:\n", p.target.State)
+	}
 	for _, name := range []string{"owner.json", "visitors.json", "energy.json"} {
-		what := map[string]string{"owner.json": "the owner's secret (as a hash); everybody must sign in again", "visitors.json": "bans and the wall's freeze", "energy.json": "the energy counter"}[name]
+		what := map[string]string{"owner.json": "the owner's secret; whoever is signed in as owner must sign in again", "visitors.json": "bans and the wall's freeze", "energy.json": "the energy counter"}[name]
 		if slices.Contains(p.State, name) {
 			fmt.Fprintf(&b, "  %s\n", what)
 		}

@@ -120,6 +120,11 @@ func (t *Tx) Rows(ctx context.Context, table Table, f func(row []any) error) err
 		if err := rows.Scan(into...); err != nil {
 			return fmt.Errorf("reading %s: %w", table.Name, err)
 		}
+		for i, v := range row {
+			if b, ok := v.([]byte); ok && b == nil {
+				row[i] = []byte{} // no bytes are not no value
+			}
+		}
 		if err := f(row); err != nil {
 			return err
 		}

@@ -24,12 +24,12 @@ set -e
 # Before a newer version is unpacked the files of this one are kept, as links that cost no
 # room until they are replaced: sierpi-update.service puts them back when the new
 # daemon does not start. That they cannot be kept is no reason not to update.
-admin="${DPKG_ADMINDIR:-$DPKG_ROOT/var/lib/dpkg}"
 kept="$DPKG_ROOT/usr/lib/sierpi/previous"
 state="$DPKG_ROOT/var/lib/sierpi-system"
 
 keep() {
     rm -rf "$kept" "$kept.new" || return 1
+    list=$(dpkg-query --listfiles sierpi) || return 1
     while read -r path; do
         case "$path" in
             /usr/*) ;;
@@ -39,7 +39,9 @@ keep() {
             mkdir -p "$kept.new${path%/*}" || return 1
             ln "$DPKG_ROOT$path" "$kept.new$path" 2>/dev/null || cp -p "$DPKG_ROOT$path" "$kept.new$path" || return 1
         fi
-    done <"$admin/info/sierpi.list" || return 1
+    done <<LIST || return 1
+$list
+LIST
     # After a version was put back, dpkg does not know whose files these are.
     if [ -s "$state/put-back" ]; then
         cat "$state/put-back" >"$kept.new/version" || return 1
@@ -95,7 +97,7 @@ if [ -z "$DPKG_ROOT" ] && [ -d /run/systemd/system ]; then
     deb-systemd-invoke start @STARTED@ >/dev/null || true
     if [ -n "$2" ]; then
         # It looks from outside at the start that follows, and puts the version before back.
-        systemctl --no-block start sierpi-update.service >/dev/null || true
+        deb-systemd-invoke start sierpi-update.service >/dev/null || true
         deb-systemd-invoke restart sierpi.service >/dev/null || true
     else
         deb-systemd-invoke start sierpi.service >/dev/null || true

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -661,6 +662,61 @@ func TestDue(t *testing.T) {
 			t.Errorf("%s: %v", name, got)
 		}
 	}
+}
+
+// TestSchedule: the stick is not there, comes, is full, and comes back; health says each.
+func TestSchedule(t *testing.T) {
+	state := newState(t, 1)
+	db, err := store.Open(t.Context(), store.Options{Dir: state})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	s := &Schedule{
+		Dir: filepath.Join(t.TempDir(), "stick"), Every: 24 * time.Hour, Keep: 2, start: time.Now(),
+		Log: slog.New(slog.DiscardHandler), Source: Source{DB: db, State: state, Host: "wall"},
+	}
+	is := func(when, state, why string) {
+		t.Helper()
+		if got, text := s.Health(); got != state || !strings.Contains(text, why) {
+			t.Errorf("%s: %s, %s", when, got, text)
+		}
+	}
+	s.turn(t.Context())
+	is("no stick", "absent", "does not exist")
+	if err := os.Mkdir(s.Dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	s.turn(t.Context())
+	is("the stick is there", "ok", "1 in "+s.Dir)
+	s.turn(t.Context())
+	is("nothing is due", "ok", "1 in "+s.Dir)
+
+	// A day later the stick is something else.
+	s.last = s.last.Add(-25 * time.Hour)
+	away := s.Dir + ".away"
+	if err := os.Rename(s.Dir, away); err != nil {
+		t.Fatal(err)
+	}
+	s.turn(t.Context())
+	is("pulled out", "absent", "does not exist")
+	put(t, s.Dir, "a file of that name")
+	s.turn(t.Context())
+	is("not a folder", "failed", "is not a folder")
+	if err := errors.Join(os.Remove(s.Dir), os.Rename(away, s.Dir)); err != nil {
+		t.Fatal(err)
+	}
+	broken := &Schedule{Dir: s.Dir, Every: s.Every, Keep: 1, Log: s.Log, Source: Source{DB: db, State: state, Host: "other", Config: s.Dir}}
+	broken.turn(t.Context())
+	if got, why := broken.Health(); got != "failed" || !strings.Contains(why, "reading what belongs") {
+		t.Errorf("one that cannot be made: %s, %s", got, why)
+	}
+	broken.turn(t.Context()) // not tried again at once
+	if got, _ := broken.Health(); got != "failed" {
+		t.Errorf("and then: %s", got)
+	}
+	s.turn(t.Context())
+	is("it is back", "ok", "2 in "+s.Dir)
 }
 
 // TestPlace: a mount point without its stick is not written to.

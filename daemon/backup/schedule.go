@@ -17,6 +17,9 @@ type Schedule struct {
 	Source Source
 	Log    *slog.Logger
 
+	// Moments of this run, with their monotonic readings; Run's alone.
+	start, last, failed time.Time
+
 	mu    sync.Mutex
 	state string // of Health
 	why   string
@@ -40,8 +43,7 @@ func (s *Schedule) Run(ctx context.Context) error {
 		<-ctx.Done()
 		return nil
 	}
-	start := time.Now()
-	var last, failed time.Time // with their monotonic readings; of this process
+	s.start = time.Now()
 	next := time.NewTimer(settleFor)
 	defer next.Stop()
 	s.look()
@@ -52,25 +54,31 @@ func (s *Schedule) Run(ctx context.Context) error {
 		case <-next.C:
 		}
 		next.Reset(lookEvery)
-		newest, found := s.look()
-		now := time.Now()
-		if !found || !failed.IsZero() && now.Sub(failed) < min(s.Every, time.Hour) || !due(now, start, last, newest, s.Every) {
-			continue
-		}
-		e, err := Create(ctx, s.Dir, s.Source, s.Keep)
-		if ctx.Err() != nil {
-			return nil
-		}
-		if err != nil {
-			failed = now
-			s.Log.Error("no backup could be made", "err", err)
-			s.say("failed", err.Error())
-			continue
-		}
-		last, failed = time.Now(), time.Time{}
-		s.Log.Info("a backup was made", "file", e.Path, "bytes", e.Size, "took", time.Since(now).Round(time.Millisecond))
-		s.look()
+		s.turn(ctx)
 	}
+}
+
+// turn makes a backup if one is due.
+func (s *Schedule) turn(ctx context.Context) {
+	newest, found := s.look()
+	now := time.Now()
+	if !found || !s.failed.IsZero() && now.Sub(s.failed) < min(s.Every, time.Hour) || !due(now, s.start, s.last, newest, s.Every) {
+		return
+	}
+	e, err := Create(ctx, s.Dir, s.Source, s.Keep)
+	if ctx.Err() != nil {
+		return
+	}
+	if err != nil {
+		s.failed = now
+		s.Log.Error("no backup could be made", "err", err)
+		s.say("failed", err.Error())
+		return
+	}
+	s.last, s.failed = time.Now(), time.Time{}
+	s.say("", "")
+	s.Log.Info("a backup was made", "file", e.Path, "bytes", e.Size, "took", time.Since(now).Round(time.Millisecond))
+	s.look()
 }
 
 // due reports whether it is time. Within one run of the daemon the monotonic clock counts.
@@ -112,8 +120,8 @@ func (s *Schedule) look() (newest *Entry, found bool) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.state == "failed" && newest != nil && s.why != "" {
-		return newest, true // until one is made
+	if !s.failed.IsZero() {
+		return newest, true // it stays failed until one is made
 	}
 	if newest == nil {
 		s.state, s.why = "ok", "the first backup is made within minutes"

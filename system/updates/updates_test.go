@@ -113,6 +113,15 @@ func TestWatch(t *testing.T) {
 			}
 			return "activating", attempts(s), "0"
 		}, PutBack, "failed 3 times", false, 20 * time.Second},
+		"it is a script that ends": {func(s time.Duration) (string, string, string) {
+			switch {
+			case s < 2*time.Second:
+				return "active", "old", "7"
+			case s%(3*time.Second) < time.Second:
+				return "activating", attempts(s), "7" // a shell, whose program is another file
+			}
+			return "activating", attempts(s), "0"
+		}, PutBack, "failed 3 times", false, 20 * time.Second},
 		"it is never ready": {func(s time.Duration) (string, string, string) {
 			return "activating", fmt.Sprint("attempt ", int(s/(182*time.Second))), "9"
 		}, PutBack, "not ready within 6m0s", false, 370 * time.Second},

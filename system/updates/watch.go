@@ -70,7 +70,7 @@ func (m Machine) wait(ctx context.Context) (why string, err error) {
 	starts := map[string]bool{}
 	var steady, quiet time.Time // since when
 	steadyID, before := "", ""
-	for {
+	for first := true; ; first = false {
 		s, err := m.show(ctx)
 		if err != nil {
 			return "", err
@@ -79,9 +79,10 @@ func (m Machine) wait(ctx context.Context) (why string, err error) {
 		mine := m.runsNew(s["MainPID"])
 		id := s["InvocationID"]
 		// The process of before, until it is stopped, is none of the new version's starts.
-		if s["MainPID"] != "0" && !mine {
+		if first && s["MainPID"] != "0" && !mine && s["ActiveState"] != "activating" {
 			before = id
-		} else if id != "" && id != before {
+		}
+		if id != "" && id != before {
 			starts[id] = true
 		}
 		switch {

@@ -678,19 +678,19 @@ func TestSchedule(t *testing.T) {
 	}
 	is := func(when, state, why string) {
 		t.Helper()
-		if got, text := s.Health(); got != state || !strings.Contains(text, why) {
+		if got, text := s.Health(); got != state || !strings.Contains(text, why) || strings.Contains(text, s.Dir) {
 			t.Errorf("%s: %s, %s", when, got, text)
 		}
 	}
 	s.turn(t.Context())
-	is("no stick", "absent", "does not exist")
+	is("no stick", "absent", "is not there")
 	if err := os.Mkdir(s.Dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
 	s.turn(t.Context())
-	is("the stick is there", "ok", "1 in "+s.Dir)
+	is("the stick is there", "ok", "1 kept")
 	s.turn(t.Context())
-	is("nothing is due", "ok", "1 in "+s.Dir)
+	is("nothing is due", "ok", "1 kept")
 
 	// A day later the stick is something else.
 	s.last = s.last.Add(-25 * time.Hour)
@@ -699,16 +699,16 @@ func TestSchedule(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.turn(t.Context())
-	is("pulled out", "absent", "does not exist")
+	is("pulled out", "absent", "is not there")
 	put(t, s.Dir, "a file of that name")
 	s.turn(t.Context())
-	is("not a folder", "failed", "is not a folder")
+	is("not a folder", "failed", "cannot be used")
 	if err := errors.Join(os.Remove(s.Dir), os.Rename(away, s.Dir)); err != nil {
 		t.Fatal(err)
 	}
 	broken := &Schedule{Dir: s.Dir, Every: s.Every, Keep: 1, Log: s.Log, Source: Source{DB: db, State: state, Host: "other", Config: s.Dir}}
 	broken.turn(t.Context())
-	if got, why := broken.Health(); got != "failed" || !strings.Contains(why, "reading what belongs") {
+	if got, why := broken.Health(); got != "failed" || !strings.Contains(why, "could not be made") {
 		t.Errorf("one that cannot be made: %s, %s", got, why)
 	}
 	broken.turn(t.Context()) // not tried again at once
@@ -716,7 +716,7 @@ func TestSchedule(t *testing.T) {
 		t.Errorf("and then: %s", got)
 	}
 	s.turn(t.Context())
-	is("it is back", "ok", "2 in "+s.Dir)
+	is("it is back", "ok", "2 kept")
 }
 
 // TestPlace: a mount point without its stick is not written to.
@@ -884,9 +884,9 @@ func TestKilledCreate(t *testing.T) {
 	backupOf(t, state, "", dir)
 	one := time.Since(began)
 	whole := 0
-	const kills = 20
+	const kills = 10
 	for i := range kills {
-		killed(t, one*3*time.Duration(i)/kills, "create", state, state, dir)
+		killed(t, one*2*time.Duration(i)/kills, "create", state, state, dir)
 		found, err := List(dir)
 		if err != nil {
 			t.Fatal(err)
@@ -922,10 +922,10 @@ func TestKilledRestore(t *testing.T) {
 	restore(t, paths[1], state, "")
 	one := time.Since(began)
 	seen := map[string]int{}
-	const kills = 24
+	const kills = 14
 	for i := range kills {
-		// Over two restores and a half.
-		killed(t, one*5/2*time.Duration(i)/kills, "restore", state, paths...)
+		// Over two restores.
+		killed(t, one*2*time.Duration(i)/kills, "restore", state, paths...)
 		if err := Recover(state); err != nil {
 			t.Fatalf("kill %d: %v", i, err)
 		}

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 // ErrNoPlace says that the folder for backups is not there: a stick that is not plugged in.
@@ -21,7 +23,19 @@ var sticks = []string{"/media", "/mnt", "/run/media"}
 // stick that is not there.
 func Place(dir string) error { return place(dir, "/", sticks) }
 
+// dormant reports whether a disk is mounted at dir as soon as somebody looks into it.
+func dormant(dir string) bool {
+	var fs unix.Statfs_t
+	return unix.Statfs(dir, &fs) == nil && int64(fs.Type) == unix.AUTOFS_SUPER_MAGIC
+}
+
 func place(dir, system string, sticks []string) error {
+	if dormant(dir) {
+		// stat(2) does not wake it, reading does.
+		if _, err := os.ReadDir(dir); err != nil || dormant(dir) {
+			return fmt.Errorf("%w: nothing can be mounted at %s", ErrNoPlace, dir)
+		}
+	}
 	st, err := os.Stat(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("%w: %s does not exist", ErrNoPlace, dir)

@@ -19,6 +19,7 @@ type Schedule struct {
 
 	// Moments of this run, with their monotonic readings; Run's alone.
 	start, last, failed time.Time
+	newest              *Entry // that was seen last
 
 	mu    sync.Mutex
 	state string // of Health
@@ -60,8 +61,11 @@ func (s *Schedule) Run(ctx context.Context) error {
 
 // turn makes a backup if one is due.
 func (s *Schedule) turn(ctx context.Context) {
-	newest, found := s.look()
 	now := time.Now()
+	if s.newest != nil && dormant(s.Dir) && !due(now, s.start, s.last, s.newest, s.Every) {
+		return // a stick that sleeps is not mounted every five minutes to be looked at
+	}
+	newest, found := s.look()
 	if !found || !s.failed.IsZero() && now.Sub(s.failed) < min(s.Every, time.Hour) || !due(now, s.start, s.last, newest, s.Every) {
 		return
 	}
@@ -72,11 +76,10 @@ func (s *Schedule) turn(ctx context.Context) {
 	if err != nil {
 		s.failed = now
 		s.Log.Error("no backup could be made", "err", err)
-		s.say("failed", err.Error())
+		s.say("failed", "the last backup could not be made; the log has the reason", nil)
 		return
 	}
 	s.last, s.failed = time.Now(), time.Time{}
-	s.say("", "")
 	s.Log.Info("a backup was made", "file", e.Path, "bytes", e.Size, "took", time.Since(now).Round(time.Millisecond))
 	s.look()
 }
@@ -100,16 +103,16 @@ func due(now, start, last time.Time, newest *Entry, every time.Duration) bool {
 // look finds this machine's newest backup, nil for none; found is false when there is no
 // folder.
 func (s *Schedule) look() (newest *Entry, found bool) {
-	if err := Place(s.Dir); errors.Is(err, ErrNoPlace) {
-		s.say("absent", err.Error())
+	err := Place(s.Dir)
+	var mine []Entry
+	if err == nil {
+		mine, err = ours(s.Dir, hostPart(s.Source.Host))
+	}
+	if errors.Is(err, ErrNoPlace) {
+		s.say("absent", "the folder or the stick that [backup] dir names is not there", err)
 		return nil, false
 	} else if err != nil {
-		s.say("failed", err.Error())
-		return nil, false
-	}
-	mine, err := ours(s.Dir, hostPart(s.Source.Host))
-	if err != nil {
-		s.say("failed", err.Error())
+		s.say("failed", "the folder that [backup] dir names cannot be used; the log has the reason", err)
 		return nil, false
 	}
 	for _, e := range mine {
@@ -118,23 +121,27 @@ func (s *Schedule) look() (newest *Entry, found bool) {
 			break
 		}
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if !s.failed.IsZero() {
-		return newest, true // it stays failed until one is made
-	}
-	if newest == nil {
-		s.state, s.why = "ok", "the first backup is made within minutes"
-	} else {
-		s.state, s.why = "ok", fmt.Sprintf("%d in %s, the newest of %s", len(mine), s.Dir, newest.Manifest.Made.UTC().Format("2006-01-02 15:04 UTC"))
+	s.newest = newest
+	switch {
+	case !s.failed.IsZero(): // it stays failed until one is made
+	case newest == nil:
+		s.say("ok", "the first backup is made within minutes", nil)
+	default:
+		s.say("ok", fmt.Sprintf("%d kept, the newest of %s", len(mine), newest.Manifest.Made.UTC().Format("2006-01-02 15:04 UTC")), nil)
 	}
 	return newest, true
 }
 
-func (s *Schedule) say(state, why string) {
+// say notes how it is, for everybody who asks /healthz; the reason, with its paths, goes
+// to the log, once.
+func (s *Schedule) say(state, why string, err error) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
+	before := s.state
 	s.state, s.why = state, why
+	s.mu.Unlock()
+	if err != nil && state != before {
+		s.Log.Warn("backups are not made", "state", state, "err", err)
+	}
 }
 
 // Health is how the backups are: "ok", "absent" or "failed", and why.

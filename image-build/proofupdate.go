@@ -50,7 +50,7 @@ dpkg-query --listfiles sierpi | while read -r f; do
   if [ -f "$f" ] && [ ! -h "$f" ]; then mkdir -p "$d${f%/*}"; cp -p "$f" "$d$f"; fi
 done
 mkdir $d/DEBIAN
-for s in preinst postinst prerm postrm; do cp /var/lib/dpkg/info/sierpi.$s $d/DEBIAN/; done
+for s in preinst postinst prerm postrm; do cp /var/lib/dpkg/info/sierpi.$s $d/DEBIAN/$s; done
 dpkg-query --status sierpi | grep -vE '^(Status|Conffiles):' | sed 's/^Version: .*/&+` + suffix + `/' >$d/DEBIAN/control
 ` + replaceProgram(program) + `dpkg-deb -Zgzip -z1 --root-owner-group --build $d /var/tmp/update.deb >/dev/null
 rm -rf $d

@@ -127,10 +127,7 @@ func PutBack(ctx context.Context, dir string) (left int64, err error) {
 			return 0, err
 		}
 	}
-	if err := os.Rename(old, path); err != nil {
-		return 0, err
-	}
-	return have, syncDir(dir)
+	return have, settle(old, path)
 }
 
 // schemaOf reads the version of a database without changing it, and folds its log in.

@@ -408,7 +408,12 @@ func applianceState(flag string) (string, error) {
 // where this is the appliance's and systemd runs it, and started again.
 func withoutDaemon(ctx context.Context, say io.Writer, state string, do func() error) error {
 	const unit = "sierpi.service"
-	if state != appliancePath || os.Geteuid() != 0 || exec.CommandContext(ctx, "systemctl", "--quiet", "is-active", unit).Run() != nil {
+	if state != appliancePath || os.Geteuid() != 0 {
+		return do()
+	}
+	// One that fails and is started again and again is "activating".
+	is, _ := exec.CommandContext(ctx, "systemctl", "is-active", unit).Output() // fails for every other state, and without systemd
+	if s := strings.TrimSpace(string(is)); s != "active" && s != "activating" && s != "reloading" {
 		return do()
 	}
 	fmt.Fprintln(say, "stopping the daemon")

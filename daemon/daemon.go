@@ -16,12 +16,14 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
 
 	sdnotify "github.com/coreos/go-systemd/v22/daemon"
 	"github.com/godbus/dbus/v5"
 
+	"github.com/sierpi/sierpi/daemon/backup"
 	"github.com/sierpi/sierpi/daemon/cache"
 	"github.com/sierpi/sierpi/daemon/chat"
 	"github.com/sierpi/sierpi/daemon/config"
@@ -36,8 +38,11 @@ import (
 
 // Options are what a daemon is started with.
 type Options struct {
-	Config  config.Config
-	Notice  string      // what is wrong with the config, to be shown on the wall; empty: nothing
+	Config config.Config
+	Notice string // what is wrong with the config, to be shown on the wall; empty: nothing
+
+	ConfigFiles []config.File // that Config came from, the strongest last; for the backups
+
 	State   string      // folder for what must last; made if it is not there
 	Runtime string      // folder for what must not
 	Kiosk   string      // folder for the wall's token, which the wall's user reads; empty: Runtime
@@ -60,6 +65,9 @@ func Run(ctx context.Context, o Options) (err error) {
 	}
 	if err := os.MkdirAll(o.Runtime, 0o750); err != nil {
 		return fmt.Errorf("making the runtime folder: %w; name one in $XDG_RUNTIME_DIR", err)
+	}
+	if err := backup.Recover(o.State); err != nil {
+		return err
 	}
 	hostname, err := os.Hostname()
 	if err != nil {
@@ -142,7 +150,7 @@ func Run(ctx context.Context, o Options) (err error) {
 	thisMachine := newMachine(ctx, o.Root, o.Config, o.State, o.Log)
 	defer func() { err = errors.Join(err, thisMachine.close()) }()
 	where := visitorAddress(o.Config.Web.VisitorAddress, pageListeners)
-	atAGlance := cards{thisMachine, sayings, news, talk, o.Notice, where}
+	atAGlance := cards{thisMachine, sayings, news, talk, strings.Join(slices.DeleteFunc([]string{thisMachine.updateNotice(), o.Notice}, func(s string) bool { return s == "" }), "\n"), where}
 	settings, err := wallFigures(ctx, db, o.Log)
 	if err != nil {
 		return err
@@ -195,6 +203,8 @@ func Run(ctx context.Context, o Options) (err error) {
 		return fmt.Errorf("preparing the pages of the wall: %w", err)
 	}
 
+	backups := scheduledBackups(o, db, hostname)
+
 	// How they all are, and what they count.
 	health := NewHealth(
 		Check{"pages", true, answers(pageListeners)},
@@ -209,6 +219,8 @@ func Run(ctx context.Context, o Options) (err error) {
 		Check{"temperature", false, thisMachine.temperatureHealth},
 		Check{"zram", false, thisMachine.zramHealth},
 		Check{"firstboot", false, thisMachine.firstbootHealth},
+		Check{"backup", false, said(backups.Health)},
+		Check{"update", false, thisMachine.updateHealth},
 		Check{"config", false, configHealth(o.Notice)},
 	)
 	if o.Config.Store.DSN != "" {
@@ -236,7 +248,7 @@ func Run(ctx context.Context, o Options) (err error) {
 
 	greet(o, pageListeners, metricListeners, kiosk, secret)
 	tasks := append([]Task{
-		pages, scrapes, owner, news, sayings, talk, stage, soups,
+		pages, scrapes, owner, news, sayings, talk, stage, soups, backups,
 		&manager{health: health, status: statusLine(stage), log: o.Log},
 	}, thisMachine.tasks(stage.Skip, powerOff, ready.Load)...)
 	if o.Config.Display.SavePower {
@@ -249,6 +261,9 @@ func Run(ctx context.Context, o Options) (err error) {
 		ready.Store(true)
 		if _, err := sdnotify.SdNotify(false, sdnotify.SdNotifyReady); err != nil {
 			o.Log.Warn("systemd cannot be told that the daemon is ready", "err", err)
+		}
+		if err := backup.Settled(o.State); err != nil {
+			o.Log.Warn("what was kept of the state before cannot be removed", "err", err)
 		}
 	}, tasks...)
 }

@@ -109,6 +109,30 @@ func (u universes) load(ctx context.Context, log *slog.Logger) (un *display.Univ
 	return un, edits, nil
 }
 
+// adoptUniverse makes the universe of the machine named from that of the one named to, in a
+// transaction that has brought the first one's rows.
+func adoptUniverse(ctx context.Context, tx *store.Tx, from, to string) error {
+	if from == to {
+		return nil
+	}
+	var n int
+	if err := tx.QueryRowContext(ctx, `SELECT count(*) FROM wall_universe WHERE wall = ?`, from).Scan(&n); err != nil {
+		return fmt.Errorf("looking for the universe of %s: %w", from, err)
+	}
+	if n == 0 {
+		return nil
+	}
+	for _, table := range []string{"wall_universe", "wall_edit"} {
+		if _, err := tx.ExecContext(ctx, `DELETE FROM `+table+` WHERE wall = ?`, to); err != nil {
+			return fmt.Errorf("making room for the universe of %s: %w", from, err)
+		}
+		if _, err := tx.ExecContext(ctx, `UPDATE `+table+` SET wall = ? WHERE wall = ?`, to, from); err != nil {
+			return fmt.Errorf("taking over the universe of %s: %w", from, err)
+		}
+	}
+	return nil
+}
+
 func decodeUniverse(about string, cells []byte, rows []string) (*display.Universe, []display.Edit, error) {
 	un := new(display.Universe)
 	if err := json.Unmarshal([]byte(about), un); err != nil {

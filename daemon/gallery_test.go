@@ -157,3 +157,38 @@ func FuzzUniverse(f *testing.F) {
 		}
 	})
 }
+
+// TestAdoptUniverse: a backup of another machine is found under this one's name.
+func TestAdoptUniverse(t *testing.T) {
+	ctx := t.Context()
+	db, err := store.Open(ctx, store.Options{Dir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	err = db.Update(ctx, func(tx *store.Tx) error {
+		for _, wall := range []string{"old", "new", "third"} {
+			if _, err := tx.ExecContext(ctx, `INSERT INTO wall_universe (wall, about, cells) VALUES (?, ?, ?)`, wall, "of "+wall, []byte{1}); err != nil {
+				return err
+			}
+			if _, err := tx.ExecContext(ctx, `INSERT INTO wall_edit (wall, number, edit) VALUES (?, 1, ?)`, wall, "by "+wall); err != nil {
+				return err
+			}
+		}
+		for _, pair := range [][2]string{{"old", "new"}, {"third", "third"}, {"nobody", "new"}} {
+			if err := adoptUniverse(ctx, tx, pair[0], pair[1]); err != nil {
+				return err
+			}
+		}
+		var got string
+		err := tx.QueryRowContext(ctx, `SELECT group_concat(wall || ' ' || about, ', ') || '; ' || (SELECT group_concat(wall || ' ' || edit, ', ') FROM (SELECT * FROM wall_edit ORDER BY wall))
+			FROM (SELECT * FROM wall_universe ORDER BY wall)`).Scan(&got)
+		if want := "new of old, third of third; new by old, third by third"; got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}

@@ -15,6 +15,7 @@ import (
 	"github.com/sierpi/sierpi/system/firstboot"
 	"github.com/sierpi/sierpi/system/gpio"
 	"github.com/sierpi/sierpi/system/power"
+	"github.com/sierpi/sierpi/system/updates"
 	"github.com/sierpi/sierpi/system/zram"
 )
 
@@ -305,6 +306,28 @@ func (m *machine) firstbootHealth(context.Context) (State, string) {
 		return Absent, "this machine was not set up from a boot partition"
 	}
 	return OK, fmt.Sprintf("%d setting(s) taken over", len(report.Keys))
+}
+
+// updateHealth is the part "update" of /healthz: what became of the last update of sierpi.
+func (m *machine) updateHealth(context.Context) (State, string) {
+	r, err := updates.ReadReport(m.root)
+	switch {
+	case err != nil:
+		return Failed, err.Error()
+	case r.Outcome == updates.PutBack:
+		return Stale, r.String()
+	case r.Outcome == updates.Kept:
+		return OK, r.String()
+	}
+	return Absent, r.String()
+}
+
+// updateNotice is what the wall says of an update that was put back; "" for nothing.
+func (m *machine) updateNotice() string {
+	if r, err := updates.ReadReport(m.root); err == nil && r.Outcome == updates.PutBack {
+		return r.String()
+	}
+	return ""
 }
 
 // temperatureHealth is the part "temperature" of /healthz.

@@ -231,7 +231,7 @@ func (p *proof) speedIs(ctx context.Context, device string, want int) error {
 	return nil
 }
 
-var ourUnits = []string{"sierpi.socket", "sierpi-metrics.socket", "sierpi.service", "sierpi-zram.service", "sierpi-serial.service", "sierpi-firstboot.service"}
+var ourUnits = []string{"sierpi.socket", "sierpi-metrics.socket", "sierpi.service", "sierpi-zram.service", "sierpi-serial.service", "sierpi-firstboot.service", "sierpi-reset.service", "sierpi-updates.service"}
 
 // units holds that ours are active and nothing has failed.
 func (p *proof) units(ctx context.Context) error {

@@ -63,7 +63,7 @@ func ProvePC(ctx context.Context, o ProofOptions) (err error) {
 	if err := p.step(ctx, "the first user made and logged in over ttyS0", 15*m, p.firstLogin); err != nil {
 		return err
 	}
-	errs := []error{p.common(ctx, "ttyS0"), p.twoBoots(ctx, 15*m)}
+	errs := []error{p.common(ctx, "ttyS0"), p.steps(ctx, p.updateSteps()), p.twoBoots(ctx, 15*m)}
 	if p.ended() {
 		return errors.Join(errs...)
 	}

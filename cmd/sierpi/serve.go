@@ -56,7 +56,7 @@ The first start prints the owner's secret, once.`,
 				return err
 			}
 			return daemon.Run(cmd.Context(), daemon.Options{
-				Config: cfg, Notice: notice, State: state, Runtime: runtimeDir(state), Kiosk: os.Getenv("SIERPI_KIOSK_DIRECTORY"), Root: where.machine(),
+				Config: cfg, Notice: notice, ConfigFiles: config.Files(where.root, where.config), State: state, Runtime: runtimeDir(state), Kiosk: os.Getenv("SIERPI_KIOSK_DIRECTORY"), Root: where.machine(),
 				Sockets: sockets, Version: version, Log: log, Out: cmd.OutOrStdout(),
 				Terminal: os.Getenv("INVOCATION_ID") == "",
 			})

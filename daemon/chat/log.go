@@ -277,3 +277,31 @@ func parseCursor(s string) (cursor, error) {
 	}
 	return cursor{part[0], part[1], v}, nil
 }
+
+// Renew gives every room a new epoch: for a transaction that has put another log into
+// the database, of which no browser's cursor knows.
+func Renew(ctx context.Context, tx *store.Tx) error {
+	rows, err := tx.QueryContext(ctx, `SELECT name FROM chat_room`)
+	if err != nil {
+		return fmt.Errorf("listing the rooms: %w", err)
+	}
+	var names []string
+	for rows.Next() {
+		var name string
+		if err := rows.Scan(&name); err != nil {
+			rows.Close()
+			return fmt.Errorf("listing the rooms: %w", err)
+		}
+		names = append(names, name)
+	}
+	rows.Close()
+	if err := rows.Err(); err != nil {
+		return fmt.Errorf("listing the rooms: %w", err)
+	}
+	for _, name := range names {
+		if _, err := tx.ExecContext(ctx, `UPDATE chat_room SET epoch = ? WHERE name = ?`, rand.Text()[:8], name); err != nil {
+			return fmt.Errorf("beginning a new epoch of %s: %w", name, err)
+		}
+	}
+	return nil
+}

@@ -34,6 +34,8 @@ type Config struct {
 	Serial    Serial    `toml:"serial"`
 	Power     Power     `toml:"power"`
 	GPIO      GPIO      `toml:"gpio"`
+	Backup    Backup    `toml:"backup"`
+	Updates   Updates   `toml:"updates"`
 	FirstBoot FirstBoot `toml:"firstboot"`
 }
 
@@ -49,5 +51,7 @@ func Default() Config {
 		Zram:    defaultZram(),
 		Serial:  defaultSerial(),
 		Power:   defaultPower(),
+		Backup:  defaultBackup(),
+		Updates: defaultUpdates(),
 	}
 }

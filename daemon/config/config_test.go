@@ -332,7 +332,7 @@ func FuzzLoad(f *testing.F) {
 			return
 		}
 		// What was accepted survives being saved.
-		out, err := encode(cfg)
+		out, err := Encode(cfg)
 		if err != nil {
 			t.Fatal(err)
 		}

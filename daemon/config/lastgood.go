@@ -30,7 +30,7 @@ type LastGood struct{ Path string }
 // is written. Only what differs from Default is kept, so that an update's better
 // defaults still reach the machine. The file holds secrets: its mode is 0600.
 func (l LastGood) Save(cfg Config) error {
-	doc, err := encode(cfg)
+	doc, err := Encode(cfg)
 	if err != nil {
 		return fmt.Errorf("encoding the configuration: %w", err)
 	}
@@ -61,8 +61,8 @@ func (l LastGood) Mend(cfg Config, errs Errors) Config {
 	return cfg
 }
 
-// encode writes what differs from Default as TOML.
-func encode(cfg Config) ([]byte, error) {
+// Encode writes what differs from Default as TOML, secrets included.
+func Encode(cfg Config) ([]byte, error) {
 	return toml.Marshal(difference(reflect.ValueOf(cfg), reflect.ValueOf(Default())))
 }
 

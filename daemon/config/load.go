@@ -63,10 +63,26 @@ func Load(files ...File) (Config, Errors) {
 
 // Parse is Load for one document already in memory; name stands for its path.
 func Parse(name string, doc []byte) (Config, Errors) {
+	return ParseAll([]Doc{{name, doc}})
+}
+
+// Doc is a document already in memory; Name stands for its path.
+type Doc struct {
+	Name string
+	Text []byte
+}
+
+// ParseAll is Load for documents, the last one strongest.
+func ParseAll(docs []Doc) (Config, Errors) {
 	l := loader{cfg: Default(), where: map[string]position{}, count: map[string]int{}}
-	l.decode(name, doc)
+	for _, d := range docs {
+		l.decode(d.Name, d.Text)
+	}
 	return l.finish()
 }
+
+// Same reports whether two configurations mean the same.
+func Same(a, b Config) bool { return reflect.DeepEqual(a, b) }
 
 func (l *loader) finish() (Config, Errors) {
 	l.check()

@@ -97,6 +97,8 @@ type index interface {
 	insert(ctx context.Context, tx *store.Tx, q stored, d document) (int64, error)
 	// insertAll stores quotes under their ids, with a document each.
 	insertAll(ctx context.Context, tx *store.Tx, qs []stored, ds []document) error
+	// first indexes a quote that is stored and not indexed.
+	first(ctx context.Context, tx *store.Tx, id int64, d document) error
 	// replace indexes a quote anew; nil removes it from the index.
 	replace(ctx context.Context, tx *store.Tx, id int64, d *document) error
 	// addWords changes in how many quotes words stand.
@@ -162,7 +164,7 @@ func (ix sqliteIndex) insert(ctx context.Context, tx *store.Tx, q stored, d docu
 	if q.ID, err = res.LastInsertId(); err != nil || q.Hidden {
 		return q.ID, err
 	}
-	return q.ID, ix.put(ctx, tx, q.ID, d)
+	return q.ID, ix.first(ctx, tx, q.ID, d)
 }
 
 func (ix sqliteIndex) insertAll(ctx context.Context, tx *store.Tx, qs []stored, ds []document) error {
@@ -174,7 +176,7 @@ func (ix sqliteIndex) insertAll(ctx context.Context, tx *store.Tx, qs []stored, 
 	return nil
 }
 
-func (sqliteIndex) put(ctx context.Context, tx *store.Tx, id int64, d document) error {
+func (sqliteIndex) first(ctx context.Context, tx *store.Tx, id int64, d document) error {
 	_, err := tx.ExecContext(ctx, `INSERT INTO quote_fts (rowid, text, author, source, facet) VALUES (?, ?, ?, ?, ?)`,
 		id, joined(d.text), joined(d.author), joined(d.source), strings.Join(d.facets, " "))
 	return err
@@ -184,7 +186,7 @@ func (ix sqliteIndex) replace(ctx context.Context, tx *store.Tx, id int64, d *do
 	if _, err := tx.ExecContext(ctx, `DELETE FROM quote_fts WHERE rowid = ?`, id); err != nil || d == nil {
 		return err
 	}
-	return ix.put(ctx, tx, id, *d)
+	return ix.first(ctx, tx, id, *d)
 }
 
 func (sqliteIndex) addWords(ctx context.Context, tx *store.Tx, delta map[string]int) error {
@@ -369,6 +371,10 @@ func (postgresIndex) insertAll(ctx context.Context, tx *store.Tx, qs []stored, d
 			AS u (id, key, hidden, words, added, author, source, origin, text, v)`,
 		ids, keys, hidden, words, added, authors, sources, origins, texts, vectors)
 	return err
+}
+
+func (ix postgresIndex) first(ctx context.Context, tx *store.Tx, id int64, d document) error {
+	return ix.replace(ctx, tx, id, &d)
 }
 
 func (postgresIndex) replace(ctx context.Context, tx *store.Tx, id int64, d *document) error {

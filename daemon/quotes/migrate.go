@@ -109,26 +109,13 @@ func (s *Service) copyBatch(ctx context.Context, to *Service, after int64) (n in
 	}
 	var quotes []stored
 	var aliases []also
-	tags := map[int64][]string{}
+	var tags map[int64][]string
 	err = s.db.View(ctx, func(tx *store.Tx) error {
 		if quotes, err = allStored(tx.QueryContext(ctx, `SELECT `+storedColumns+` FROM quote q WHERE q.id > ? ORDER BY q.id LIMIT ?`, after, batch)); err != nil || len(quotes) == 0 {
 			return err
 		}
 		last = quotes[len(quotes)-1].ID
-		rows, err := tx.QueryContext(ctx, `SELECT tag, quote FROM quote_tag WHERE quote > ? AND quote <= ? ORDER BY quote, tag`, after, last)
-		if err != nil {
-			return err
-		}
-		defer rows.Close()
-		for rows.Next() {
-			var tag string
-			var id int64
-			if err := rows.Scan(&tag, &id); err != nil {
-				return err
-			}
-			tags[id] = append(tags[id], tag)
-		}
-		if err := rows.Err(); err != nil {
+		if tags, err = tagsBetween(ctx, tx, after, last); err != nil {
 			return err
 		}
 		more, err := tx.QueryContext(ctx, `SELECT quote, hash, author, source, origin, text, added FROM quote_also WHERE quote > ? AND quote <= ?`, after, last)

@@ -48,7 +48,11 @@ func (db *DB) explain(ctx context.Context, err error) error {
 	dir := filepath.Dir(db.name)
 	switch {
 	case errors.As(err, &lite):
-		switch lite.Code() & 0xff {
+		code := lite.Code() & 0xff
+		if lite.Code() == sqlite3.SQLITE_IOERR_SHMSIZE { // the file beside the log found no room
+			code = sqlite3.SQLITE_FULL
+		}
+		switch code {
 		case sqlite3.SQLITE_FULL:
 			what, remedy = "cannot grow: no space left in "+dir, "free some (du -xh "+dir+" | sort -h), then try again; nothing that was acknowledged is lost"
 		case sqlite3.SQLITE_CORRUPT:

@@ -15,8 +15,27 @@ import (
 //go:embed migrations
 var migrations embed.FS
 
-// migrate brings the schema up to date. An up-to-date database is not written to.
-func (db *DB) migrate(ctx context.Context) error {
+// Schema is the newest version of the schema that this program knows.
+func Schema() int64 {
+	var newest int64
+	files, err := fs.Glob(migrations, "migrations/sqlite/*.sql")
+	if err != nil {
+		return 0 // cannot happen: the pattern is well-formed
+	}
+	for _, f := range files {
+		if v, err := goose.NumericComponent(f); err == nil {
+			newest = max(newest, v)
+		}
+	}
+	return newest
+}
+
+// Migrate brings a database that was opened with Options.Schema to the newest schema.
+func (db *DB) Migrate(ctx context.Context) error { return db.migrate(ctx, 0) }
+
+// migrate brings the schema up to a version, 0: the newest. A database that is there
+// already is not written to.
+func (db *DB) migrate(ctx context.Context, upTo int64) error {
 	if err := db.readable(ctx); err != nil {
 		return err
 	}
@@ -47,6 +66,9 @@ func (db *DB) migrate(ctx context.Context) error {
 		}
 		sources := p.ListSources()
 		want := sources[len(sources)-1].Version
+		if upTo > 0 {
+			want = upTo
+		}
 		if have > want {
 			return &Error{Name: db.name, What: fmt.Sprintf("was written by a newer sierpi (schema %d, this one knows %d)", have, want),
 				Remedy: "install that version again, or restore a backup made before it"}
@@ -54,7 +76,12 @@ func (db *DB) migrate(ctx context.Context) error {
 		if have == want {
 			return nil
 		}
-		if _, err = p.Up(ctx); err == nil {
+		if have > 0 {
+			if err := db.keepBefore(ctx, have); err != nil {
+				return fmt.Errorf("keeping the database as it is before its schema is brought from %d to %d: %w", have, want, err)
+			}
+		}
+		if _, err = p.UpTo(ctx, want); err == nil {
 			db.log.Info("schema brought up to date", "database", db.name, "from", have, "to", want)
 			return nil
 		}

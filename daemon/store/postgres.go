@@ -31,6 +31,15 @@ func openPostgres(o Options) (*DB, error) {
 	return db, nil
 }
 
+// Describe names the database of an address for people, without its password.
+func Describe(dsn string) (string, error) {
+	db, err := openPostgres(Options{DSN: dsn})
+	if err != nil {
+		return "", err
+	}
+	return db.String(), db.Close()
+}
+
 // rebind turns ? into $1, $2, ... where the engine wants them. A ? inside a
 // quoted string stays.
 func (db *DB) rebind(query string) string {

@@ -30,6 +30,10 @@ type Options struct {
 	Dir string // the state folder; SQLite's file is Dir/sierpi.db
 	DSN string // "postgres://user@host/database"; empty: SQLite in Dir
 	Log *slog.Logger
+
+	// Schema is the version to which a new database is brought; 0: the newest. A
+	// backup is loaded into the schema that it was made of, and brought up after that.
+	Schema int64
 }
 
 // DB is the open database. It is safe for concurrent use.
@@ -40,6 +44,7 @@ type DB struct {
 	read   *sql.DB // SQLite: at most two connections that cannot write; PostgreSQL: the same as write
 	log    *slog.Logger
 	dsn    string
+	held   *Hold // shares Dir with other openers; nil without a Dir
 }
 
 // Open opens the database, creates it where there is none, and brings its schema
@@ -48,18 +53,21 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.NewTextHandler(io.Discard, nil))
 	}
+	held, err := share(o.Dir)
+	if err != nil {
+		return nil, err
+	}
 	var db *DB
-	var err error
 	if o.DSN != "" {
 		db, err = openPostgres(o)
 	} else {
 		db, err = openSQLite(ctx, o)
 	}
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(err, held.Release())
 	}
-	db.log = o.Log
-	if err := db.migrate(ctx); err != nil {
+	db.log, db.held = o.Log, held
+	if err := db.migrate(ctx, o.Schema); err != nil {
 		db.Close()
 		return nil, err
 	}
@@ -78,7 +86,7 @@ func (db *DB) Close() error {
 	if db.write != db.read {
 		err = errors.Join(db.write.Close(), err)
 	}
-	return err
+	return errors.Join(err, db.held.Release())
 }
 
 // View runs f in a transaction that only reads and sees one state of the

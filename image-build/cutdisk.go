@@ -117,40 +117,44 @@ func cloneFile(from *os.File, path string) (*os.File, error) {
 	if unix.IoctlFileClone(int(to.Fd()), int(from.Fd())) == nil {
 		return to, nil
 	}
-	if err := copyHoles(to, from); err != nil {
+	st, err := from.Stat()
+	if err == nil {
+		err = to.Truncate(st.Size())
+	}
+	if err == nil {
+		err = copyHoles(to, from, 0, st.Size())
+	}
+	if err != nil {
 		to.Close()
 		return nil, fmt.Errorf("copying to %s: %w", path, err)
 	}
 	return to, nil
 }
 
-// copyHoles copies what is no hole.
-func copyHoles(to, from *os.File) error {
-	st, err := from.Stat()
-	if err != nil {
-		return err
-	}
-	if err := to.Truncate(st.Size()); err != nil {
-		return err
-	}
-	for at := int64(0); at < st.Size(); {
-		start, err := unix.Seek(int(from.Fd()), at, unix.SEEK_DATA)
+// copyHoles copies size bytes from a place of a file to the start of another, but for
+// its holes.
+func copyHoles(to, from *os.File, start, size int64) error {
+	for at := start; at < start+size; {
+		data, err := unix.Seek(int(from.Fd()), at, unix.SEEK_DATA)
 		if errors.Is(err, unix.ENXIO) {
 			return nil // a hole up to the end
 		} else if err != nil {
 			return err
 		}
-		end, err := unix.Seek(int(from.Fd()), start, unix.SEEK_HOLE)
+		hole, err := unix.Seek(int(from.Fd()), data, unix.SEEK_HOLE)
 		if err != nil {
 			return err
 		}
-		if _, err := to.Seek(start, io.SeekStart); err != nil {
+		at = min(hole, start+size)
+		if data >= at {
+			return nil
+		}
+		if _, err := to.Seek(data-start, io.SeekStart); err != nil {
 			return err
 		}
-		if _, err := io.Copy(to, io.NewSectionReader(from, start, end-start)); err != nil {
+		if _, err := io.Copy(to, io.NewSectionReader(from, data, at-data)); err != nil {
 			return err
 		}
-		at = end
 	}
 	return nil
 }

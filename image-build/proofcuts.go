@@ -275,7 +275,7 @@ func (r *recorder) run(ctx context.Context) error {
 	}
 	var client *http.Client
 	if err := r.step(ctx, "a chat without limits, and the owner's session", 5*m, func(ctx context.Context) (err error) {
-		if err = r.restartWith(ctx, "[chat]\nburst = 1000\ninterval = \"1ms\"\nkeep = 10000\n"); err != nil {
+		if err = r.restartWith(ctx, "[chat]\nburst = 1000\ninterval = \"10ms\"\nkeep = 10000\n"); err != nil {
 			return err
 		}
 		secret, err := r.v.line.run(ctx, "sierpi owner reset-secret --state /var/lib/sierpi")
@@ -431,7 +431,7 @@ func (r *recorder) confirmed(kind string, id int64, text string) error {
 
 func (r *recorder) message(ctx context.Context, client *http.Client) error {
 	key := strconv.FormatUint(rand.Uint64(), 36)
-	text := "pulled plug " + key + " " + strings.Repeat("x", rand.IntN(400))
+	text := "pulled plug " + key + strings.Repeat(" x", rand.IntN(200))
 	doc, err := json.Marshal(map[string]string{"key": key, "name": "proof", "text": text})
 	if err != nil {
 		return err

@@ -54,9 +54,10 @@ type cut struct {
 	boot  bool // and it is booted afterwards
 }
 
-// moments chooses when the power goes: as often in each phase, half of the times just
-// when something was confirmed, for that is when a promise is young.
-func moments(rec recording, total, count, boots int, rng *rand.Rand) []cut {
+// moments chooses when the power goes, as often in each phase: a third of the times just
+// when something was confirmed, for that is when a promise is young, and a third just
+// before a flush that would have confirmed more than one write.
+func moments(rec recording, entries []logEntry, count, boots int, rng *rand.Rand) []cut {
 	var promises []uint64
 	for _, a := range rec.Acks {
 		promises = append(promises, a.At)
@@ -67,11 +68,21 @@ func moments(rec recording, total, count, boots int, rng *rand.Rand) []cut {
 	promises = append(promises, rec.User, rec.Upgraded)
 	var cuts []cut
 	for i, p := range rec.Phases {
-		to := min(p.To, uint64(total))
+		to := min(p.To, uint64(len(entries)))
 		if to <= p.From {
 			continue
 		}
-		var young []uint64
+		var young, doubtful []uint64
+		last := 0
+		for at := p.From; at < to; at++ {
+			if entries[at].flags&logFlush == 0 {
+				continue
+			}
+			if int(at)-last > 1 {
+				doubtful = append(doubtful, at)
+			}
+			last = int(at) + 1
+		}
 		for _, at := range promises {
 			if at > p.From && at <= to {
 				young = append(young, at)
@@ -80,8 +91,11 @@ func moments(rec recording, total, count, boots int, rng *rand.Rand) []cut {
 		share := (count - len(cuts)) / (len(rec.Phases) - i)
 		for j := range share {
 			n := p.From + 1 + rng.Uint64N(to-p.From)
-			if j%2 == 1 && len(young) > 0 {
+			switch {
+			case j%3 == 1 && len(young) > 0:
 				n = min(young[rng.IntN(len(young))]+rng.Uint64N(6), to)
+			case j%3 == 2 && len(doubtful) > 0:
+				n = doubtful[rng.IntN(len(doubtful))]
 			}
 			cuts = append(cuts, cut{n: int(n), phase: p.Name})
 		}
@@ -144,7 +158,7 @@ func (o CutsOptions) replay(ctx context.Context) error {
 	}
 	defer d.Close()
 	rng := rand.New(rand.NewPCG(o.Seed, 1))
-	cuts := moments(rec, len(entries), o.Cuts, o.Boots, rng)
+	cuts := moments(rec, entries, o.Cuts, o.Boots, rng)
 	fmt.Fprintf(o.Progress, "%d entries in the log, %d messages and quotes confirmed; %d cuts with seed %d\n", len(entries), len(rec.Acks), len(cuts), o.Seed)
 	sums := map[string]*tally{}
 	var failures []error
@@ -242,7 +256,12 @@ func (rec recording) hold(ctx context.Context, img string, n int, work string, t
 
 // holdRoot: the boot replays ext4's journal; after that a full check must find nothing.
 func (rec recording) holdRoot(ctx context.Context, img string, n int, work string, t *tally) error {
-	fs := fmt.Sprintf("%s?offset=%d", img, rootStart)
+	// A file of its own: e2fsck forgets an offset when it opens the file system again after
+	// the journal.
+	fs := filepath.Join(work, "root.img")
+	if err := cutOut(img, fs, rootStart, rec.Disk-rootStart); err != nil {
+		return err
+	}
 	said, status, err := fsck(ctx, "e2fsck", "-p", fs)
 	if err != nil {
 		return err
@@ -265,7 +284,7 @@ func (rec recording) holdRoot(ctx context.Context, img string, n int, work strin
 	}
 	defer os.RemoveAll(dir)
 	in := func(name string) string { return filepath.Join(dir, name) }
-	if err := rootFiles(ctx, img, map[string]string{
+	if err := rootFiles(ctx, fs, map[string]string{
 		"/var/lib/sierpi/sierpi.db": in("sierpi.db"), "/var/lib/sierpi/sierpi.db-wal": in("sierpi.db-wal"),
 		"/usr/bin/sierpi": in("program"), "/etc/shadow": in("shadow"), "/var/lib/dpkg/status": in("status"),
 	}); err != nil {
@@ -345,9 +364,8 @@ func (rec recording) holdDatabase(ctx context.Context, path string, n int) (mess
 	return messages, quotes, err
 }
 
-// holdFAT: the boot's own check may find no more than the mark that the partition was
-// not unmounted and clusters that belong to nothing; then it must be clean, and the
-// firmware's files whole.
+// holdFAT: after the boot's own check, which may repair only what belongs to nobody, the
+// boot partition must be clean, and the firmware's files whole.
 func (rec recording) holdFAT(ctx context.Context, img string, n int, work string, t *tally) error {
 	fat := filepath.Join(work, "fat.img")
 	if err := cutOut(img, fat, fatStart, fatSize); err != nil {
@@ -363,7 +381,11 @@ func (rec recording) holdFAT(ctx context.Context, img string, n int, work string
 	if strings.Contains(said, "Dirty bit") {
 		t.dirty++
 	}
-	if what := fatRepairs(said); what != "" {
+	repaired, err := fatRepair(said)
+	if err != nil {
+		return err
+	}
+	if repaired {
 		t.repaired++
 	}
 	if said, status, err := fsck(ctx, "fsck.vfat", "-n", fat); err != nil || status != 0 {
@@ -392,22 +414,27 @@ func (rec recording) holdFAT(ctx context.Context, img string, n int, work string
 	return errors.Join(errs...)
 }
 
-// fatRepairs is what fsck.vfat -a said beyond its name, its count and the mark of an
-// unclean shutdown.
-func fatRepairs(said string) string {
-	var rest []string
+// fatRepair reads what fsck.vfat -a said: whether it did more than clear the mark of an
+// unclean shutdown. What it may repair belongs to nobody: clusters of no file, counts, the
+// second copy of the table, and files that were just being written or removed. Anything
+// else is an error.
+func fatRepair(said string) (repaired bool, err error) {
 	for line := range strings.Lines(said) {
 		line = strings.TrimSpace(line)
-		switch {
-		case line == "", strings.HasPrefix(line, "fsck.fat "), strings.Contains(line, "Dirty bit"), strings.Contains(line, "dirty bit"),
-			strings.Contains(line, " files, "), strings.HasPrefix(line, "***"), strings.HasPrefix(line, "There are differences between boot sector and its backup"),
-			strings.Contains(line, "not properly unmounted"):
-		default:
-			rest = append(rest, line)
+		if name, ok := strings.CutPrefix(line, "/"); ok && !slices.ContainsFunc(fatPassing, func(p string) bool { return strings.HasPrefix(name, p) }) {
+			return true, fmt.Errorf("fsck.vfat had to repair /%s: %s", name, said)
+		}
+		for _, sign := range []string{"Reclaimed", "Free cluster summary", "FATs differ", "Contains a free cluster", "File size is"} {
+			repaired = repaired || strings.HasPrefix(line, sign)
 		}
 	}
-	return strings.Join(rest, "; ")
+	return repaired, nil
 }
+
+// fatPassing begin the names on the boot partition that come and go: what is written
+// beside a file before it takes its place, the copy of what cmdline.txt was, the first
+// boot's report, the answers that it takes away.
+var fatPassing = []string{".", "cmdline.txt.sierpi-backup", "config.txt.sierpi-backup", "sierpi-firstboot.txt", "rpi-preseed.toml", "newer.deb"}
 
 // holdCmdline: the text is one of those that it had, and no older than what was
 // confirmed. Ends of lines at its end do not count: they grow before the text does.
@@ -431,14 +458,15 @@ func (rec recording) holdCmdline(text string, n int) error {
 func fsck(ctx context.Context, name string, args ...string) (said string, status int, err error) {
 	log := &tail{limit: 4000}
 	_, err = command{log: log}.run(ctx, name, args...)
+	said = strings.TrimPrefix(log.String(), "+ "+name+" "+strings.Join(args, " ")+"\n")
 	if ctx.Err() != nil {
 		return "", 0, err
 	}
 	var exit *exec.ExitError
 	if errors.As(err, &exit) && exit.Exited() {
-		return log.String(), exit.ExitCode(), nil
+		return said, exit.ExitCode(), nil
 	}
-	return log.String(), 0, err
+	return said, 0, err
 }
 
 // bootCase is the disk of a cut that is booted.

@@ -489,20 +489,20 @@ func rootFile(ctx context.Context, disk, name, work string) ([]byte, error) {
 	}
 	defer os.RemoveAll(dir)
 	out := filepath.Join(dir, "file")
-	if err := rootFiles(ctx, disk, map[string]string{name: out}); err != nil {
+	if err := rootFiles(ctx, fmt.Sprintf("%s?offset=%d", disk, rootStart), map[string]string{name: out}); err != nil {
 		return nil, err
 	}
 	return os.ReadFile(out)
 }
 
-// rootFiles copies files out of a disk's root file system. One that is not there is not
+// rootFiles copies files out of an ext4. One that is not there is not
 // copied: debugfs tells it on standard error and goes on.
-func rootFiles(ctx context.Context, disk string, files map[string]string) error {
+func rootFiles(ctx context.Context, fs string, files map[string]string) error {
 	var ask strings.Builder
 	for from, to := range files {
 		fmt.Fprintf(&ask, "dump \"%s\" \"%s\"\n", from, to)
 	}
-	_, err := command{stdin: strings.NewReader(ask.String())}.run(ctx, "debugfs", "-f", "-", fmt.Sprintf("%s?offset=%d", disk, rootStart))
+	_, err := command{stdin: strings.NewReader(ask.String())}.run(ctx, "debugfs", "-f", "-", fs)
 	for _, to := range files {
 		// For a name that is not there debugfs leaves an empty file.
 		if st, serr := os.Stat(to); serr == nil && st.Size() == 0 {

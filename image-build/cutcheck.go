@@ -403,7 +403,8 @@ func (rec recording) holdFAT(ctx context.Context, img string, n int, work string
 	} else {
 		t.cmdlines++
 	}
-	if text, err := read("config.txt"); err != nil || !strings.HasPrefix(text, cutsConfig) || strings.ContainsRune(text, 0) {
+	// Zeros at its end are those of cmdline.txt's.
+	if text, err := read("config.txt"); err != nil || !strings.HasPrefix(text, cutsConfig) || strings.ContainsRune(strings.TrimRight(text, "\x00"), 0) {
 		errs = append(errs, fmt.Errorf("config.txt is not whole: %q", text), err)
 	}
 	if text, err := read("sierpi.toml"); err != nil {
@@ -439,8 +440,9 @@ func fatRepair(said string) (repaired bool, err error) {
 // boot's report, the answers that it takes away.
 var fatPassing = []string{".", "cmdline.txt.sierpi-backup", "config.txt.sierpi-backup", "sierpi-firstboot.txt", "rpi-preseed.toml", "newer.deb"}
 
-// holdCmdline: the text is one of those that it had, and no older than what was
-// confirmed. Ends of lines at its end do not count: they grow before the text does.
+// holdCmdline: the line is one of those that it had, and no older than what was
+// confirmed. What follows it at its end does not count: line ends, by which the file grows
+// before the text does, and zeros, where the new length reached the card before those.
 func (rec recording) holdCmdline(text string, n int) error {
 	oldest := 0
 	for i, v := range rec.Cmdline {
@@ -449,7 +451,7 @@ func (rec recording) holdCmdline(text string, n int) error {
 		}
 	}
 	for _, v := range rec.Cmdline[oldest:] {
-		if v.From <= uint64(n) && strings.TrimRight(text, "\n") == strings.TrimRight(v.Text, "\n") {
+		if v.From <= uint64(n) && strings.TrimRight(text, "\n\x00") == strings.TrimRight(v.Text, "\n") {
 			return nil
 		}
 	}

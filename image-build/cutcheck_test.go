@@ -35,7 +35,7 @@ func TestHoldCmdline(t *testing.T) {
 		ok   bool
 	}{
 		{5, "a", true}, {5, "b", false}, {15, "a", true}, {15, "b\n\n", true}, {20, "a", false}, {20, "b", true}, {25, "c", false},
-		{35, "b", true}, {35, "c", true}, {40, "b", false}, {40, "c\n", true}, {99, "", false}, {99, "cc", false},
+		{35, "b", true}, {35, "c", true}, {40, "b", false}, {40, "c\n\x00", true}, {40, "c\x00c", false}, {99, "", false}, {99, "cc", false},
 	} {
 		if err := rec.holdCmdline(c.text, c.n); (err == nil) != c.ok {
 			t.Errorf("after entry %d %q: %v", c.n, c.text, err)

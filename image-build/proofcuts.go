@@ -288,7 +288,7 @@ func (r *recorder) run(ctx context.Context) error {
 		return err
 	}
 	if err := r.phase(ctx, phaseWriting, 15*m, func(ctx context.Context) error {
-		return r.write(ctx, client, 120, 60)
+		return r.write(ctx, client, 120, 60, 0)
 	}); err != nil {
 		return err
 	}
@@ -296,10 +296,11 @@ func (r *recorder) run(ctx context.Context) error {
 		return err
 	}
 	return r.phase(ctx, phaseUpgrade, 15*m, func(ctx context.Context) error {
-		// Somebody goes on writing while the daemon is replaced.
+		// Somebody goes on writing while the daemon is replaced; not all the time, for each
+		// message flushes what dpkg has written too.
 		writing, stop := context.WithCancel(ctx)
 		done := make(chan error, 1)
-		go func() { done <- r.write(writing, client, 1<<20, 0) }()
+		go func() { done <- r.write(writing, client, 1<<20, 0, 2*time.Second) }()
 		_, err := r.v.line.run(ctx, "dpkg -i /boot/firmware/newer.deb >/tmp/dpkg.log 2>&1 || { cat /tmp/dpkg.log; false; }")
 		stop()
 		if werr := <-done; writing.Err() == nil || !errors.Is(werr, context.Canceled) && werr != nil {
@@ -314,7 +315,7 @@ func (r *recorder) run(ctx context.Context) error {
 		if r.rec.Upgraded, err = r.now(); err != nil {
 			return err
 		}
-		return r.write(ctx, client, 10, 5)
+		return r.write(ctx, client, 10, 5, 0)
 	})
 }
 
@@ -400,14 +401,19 @@ func (r *recorder) post(ctx context.Context, client *http.Client, path, kind, bo
 }
 
 // write posts messages from two sides and quotes from a third, each as soon as the one
-// before it is confirmed.
-func (r *recorder) write(ctx context.Context, client *http.Client, messages, quotes int) error {
+// before it is confirmed and a pause is over.
+func (r *recorder) write(ctx context.Context, client *http.Client, messages, quotes int, pause time.Duration) error {
 	var all sync.WaitGroup
 	errs := make([]error, 3)
 	for i := range 2 {
 		all.Go(func() {
 			for n := 0; n < messages/2 && errs[i] == nil; n++ {
-				errs[i] = r.message(ctx, client)
+				if errs[i] = r.message(ctx, client); pause > 0 {
+					select {
+					case <-ctx.Done():
+					case <-time.After(pause):
+					}
+				}
 			}
 		})
 	}

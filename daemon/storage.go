@@ -96,7 +96,7 @@ func storageHealth(dir string) func(context.Context) (State, string) {
 // storageNotice is what the wall says of the card; empty while there is room.
 func storageNotice(dir string) string {
 	if free, _, err := space(dir); err == nil && free < fullSpace {
-		return "The card is full: nothing new is kept. " + fullCard
+		return "The card is full: nothing new is kept until its owner makes room. /health says how."
 	}
 	return ""
 }

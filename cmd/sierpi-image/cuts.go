@@ -47,6 +47,7 @@ another --seed at other moments.`,
 	f.IntVar(&o.Boots, "boots", 3, "boot this `MANY` of the disks")
 	f.Uint64Var(&o.Seed, "seed", 1, "choose moments and writes by this `NUMBER`")
 	f.StringSliceVar(&o.Stages, "stages", []string{"record", "replay", "boot"}, "run these `STAGES` only")
+	f.BoolVar(&o.Steady, "steady", false, "let its clock follow its instructions, on a busy machine")
 	f.Float64Var(&o.Patience, "patience", 1, "wait this many `TIMES` as long for each stage, on a slow or busy machine")
 	return cmd
 }

@@ -15,7 +15,8 @@ type RootDisk struct {
 	Number    string // "2"
 	Size      uint64 // bytes of the partition
 	Last      int    // the number of the disk's last partition
-	Free      uint64 // bytes behind the last partition, which nobody has
+	End       uint64 // where on the disk the last one in place ends, bytes
+	Free      uint64 // bytes behind that, which nobody has
 }
 
 // StateRoom is what the first boot leaves free behind the root of a disk that is large
@@ -77,7 +78,7 @@ func ReadRootDisk(root Root) (RootDisk, uint64, error) {
 			end, d.Last = at+size, int(number)
 		}
 	}
-	if total > end {
+	if d.End = end << 9; total > end {
 		d.Free = (total - end) << 9
 	}
 	return d, total << 9, nil

@@ -32,7 +32,7 @@ func TestReadRootDisk(t *testing.T) {
 	if err := os.Symlink("../../devices/pci/block/mmcblk0/mmcblk0p2", root.Path("/sys/dev/block/179:2")); err != nil {
 		t.Fatal(err)
 	}
-	want := RootDisk{Disk: "mmcblk0", Partition: "mmcblk0p2", Number: "2", Size: 2048000 << 9, Last: 2, Free: (8388608 - 1064960 - 2048000) << 9}
+	want := RootDisk{Disk: "mmcblk0", Partition: "mmcblk0p2", Number: "2", Size: 2048000 << 9, Last: 2, End: (1064960 + 2048000) << 9, Free: (8388608 - 1064960 - 2048000) << 9}
 	if got, total, err := ReadRootDisk(root); err != nil || got != want || total != 8388608<<9 {
 		t.Errorf("%+v of %d, %v; expected %+v", got, total, err, want)
 	}
@@ -40,7 +40,7 @@ func TestReadRootDisk(t *testing.T) {
 	write(disk+"/mmcblk0p3/partition", "3\n")
 	write(disk+"/mmcblk0p3/start", "4000000\n")
 	write(disk+"/mmcblk0p3/size", "4388000\n")
-	want.Last, want.Free = 3, 608<<9
+	want.Last, want.End, want.Free = 3, 8388000<<9, 608<<9
 	if got, _, err := ReadRootDisk(root); err != nil || got != want {
 		t.Errorf("%+v, %v; expected %+v", got, err, want)
 	}

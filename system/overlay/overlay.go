@@ -209,7 +209,11 @@ func (m Manager) planState(ctx context.Context, p *Plan, device string) error {
 			if m.exists(device) {
 				return nil // a run before was cut off here
 			}
-			if _, err := m.run(ctx, "type=83\n", "sfdisk", "--quiet", "--append", "--force", "--no-reread", "--no-tell-kernel", "/dev/"+d.Disk); err != nil {
+			// Its start is said: sfdisk would take the first gap, before the first partition, where a
+			// PC's GRUB lies. In whole MiB, as cards like it.
+			const mib = 1 << 20
+			start := (d.End + mib - 1) / mib * mib
+			if _, err := m.run(ctx, fmt.Sprintf("start=%d, type=83\n", start/512), "sfdisk", "--quiet", "--append", "--force", "--no-reread", "--no-tell-kernel", "/dev/"+d.Disk); err != nil {
 				return err
 			}
 			_, err := m.run(ctx, "", "partx", "--update", "--nr", fmt.Sprint(d.Last+1), "/dev/"+d.Disk)

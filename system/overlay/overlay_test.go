@@ -86,7 +86,7 @@ func TestOnAndOff(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := []string{
-		"sfdisk --quiet --append --force --no-reread --no-tell-kernel /dev/mmcblk0 <type=83",
+		"sfdisk --quiet --append --force --no-reread --no-tell-kernel /dev/mmcblk0 <start=7864320, type=83",
 		"partx --update --nr 3 /dev/mmcblk0 <",
 		"blkid -p -o export /dev/mmcblk0p3 <",
 		"mke2fs -q -t ext4 -L sierpi-state -m 1 /dev/mmcblk0p3 <",

@@ -21,7 +21,7 @@ func TestOverlayOnPC(t *testing.T) {
 		systemtest.Absent(t, "SIERPI_PC_IMAGE names no image of a PC")
 	}
 	ctx := t.Context()
-	p, err := newProof(ctx, ProofOptions{Image: image, Out: t.TempDir() + "/out", Patience: 6, Steady: true, Progress: os.Stdout}, 1024)
+	p, err := newProof(ctx, ProofOptions{Image: image, Out: t.TempDir() + "/out", Patience: 6, Progress: os.Stdout}, 1024)
 	if err != nil {
 		t.Fatal(err)
 	}

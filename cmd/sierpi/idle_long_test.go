@@ -29,12 +29,19 @@ func TestIdleWrites(t *testing.T) {
 	if err != nil {
 		length = time.Minute
 	}
-	device := card(t, 1<<30)
+	device, at := card(t, 1<<30)
 	d := furnished(t, "[display]\ndwell = \"60s\"\n")
 	wall, browser := "a wire client", (*wallSession)(nil)
 	if os.Getenv("SIERPI_IDLE_WALL") == "browser" {
 		wall = "LXDE and Chromium"
-		browser = startWallSession(t, d, xserver(t, "Xvfb", "xvfb", "-screen", "0", "1280x720x24"), d.pages+"/")
+		// As on the appliance, /tmp and the browser's profile lie in memory.
+		memory, err := os.MkdirTemp("/dev/shm", "sierpi-idle-")
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = os.RemoveAll(memory) })
+		t.Setenv("TMPDIR", memory)
+		browser = startWallSession(t, d, xserver(t, "Xvfb", "xvfb", "-screen", "0", "1280x720x24"), d.pages+"/", memory+"/profile")
 	} else {
 		watch(t, d)
 	}
@@ -52,16 +59,16 @@ func TestIdleWrites(t *testing.T) {
 		}
 		return browser.processes("")
 	}
-	before, daemon, theirs := written(t, device), writeBytes(t, d.cmd.Process.Pid), writeBytes(t, pids()...)
+	before, daemon, theirs := written(t, device, at), writeBytes(t, d.cmd.Process.Pid), writeBytes(t, pids()...)
 	began := time.Now()
 	for step := 1; step <= 4; step++ {
 		time.Sleep(length / 4)
 		hours := time.Since(began).Hours()
-		fmt.Printf("%5.1f min: %.2f MB an hour to the device; the daemon's part %.2f, the browser's %.2f\n", 60*hours, float64(written(t, device)-before)/1e6/hours,
+		fmt.Printf("%5.1f min: %.2f MB an hour to the device; the daemon's part %.2f, the browser's %.2f\n", 60*hours, float64(written(t, device, at)-before)/1e6/hours,
 			float64(writeBytes(t, d.cmd.Process.Pid)-daemon)/1e6/hours, float64(writeBytes(t, pids()...)-theirs)/1e6/hours)
 	}
 	hours := time.Since(began).Hours()
-	fmt.Printf("| %s | %.0f min | %.2f MB/h | %.2f MB/h | %.2f MB/h |\n", wall, 60*hours, float64(written(t, device)-before)/1e6/hours,
+	fmt.Printf("| %s | %.0f min | %.2f MB/h | %.2f MB/h | %.2f MB/h |\n", wall, 60*hours, float64(written(t, device, at)-before)/1e6/hours,
 		float64(writeBytes(t, d.cmd.Process.Pid)-daemon)/1e6/hours, float64(writeBytes(t, pids()...)-theirs)/1e6/hours)
 	if browser != nil {
 		awaitPart(t, d, "display", "ok")
@@ -69,15 +76,16 @@ func TestIdleWrites(t *testing.T) {
 }
 
 // card mounts an ext4 as the image has it and makes it the place of all temporary files
-// of the test. It returns the block device's name.
-func card(t *testing.T, size int64) string {
+// of the test. It returns the block device's name and where it is mounted.
+func card(t *testing.T, size int64) (device, at string) {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "sierpi-idle-") // T's own would hold on to the place before
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	img, at := filepath.Join(dir, "card.img"), filepath.Join(dir, "card")
+	img := filepath.Join(dir, "card.img")
+	at = filepath.Join(dir, "card")
 	if err := os.Mkdir(at, 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -99,19 +107,19 @@ func card(t *testing.T, size int64) string {
 		return strings.TrimSpace(string(out))
 	}
 	run("mke2fs", "-q", "-t", "ext4", "-E", "lazy_itable_init=0,lazy_journal_init=0", img)
-	device := run("losetup", "--find", "--show", img)
+	device = run("losetup", "--find", "--show", img)
 	t.Cleanup(func() { _ = exec.Command("losetup", "--detach", device).Run() })
 	run("mount", "-o", "noatime", device, at)
 	t.Cleanup(func() { _ = unix.Unmount(at, unix.MNT_DETACH) })
 	t.Setenv("TMPDIR", at)
-	return filepath.Base(device)
+	return filepath.Base(device), at
 }
 
 // written is what the block device has been given since it is there, in bytes, with all
 // that still was in memory.
-func written(t *testing.T, device string) uint64 {
+func written(t *testing.T, device, at string) uint64 {
 	t.Helper()
-	f, err := os.Open(os.Getenv("TMPDIR"))
+	f, err := os.Open(at)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -496,12 +496,14 @@ func (o CutsOptions) boot(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("no disks to boot in %s: %w; make them with --stages replay", o.Out, err)
 	}
+	var errs []error
 	for _, c := range cases {
-		if err := o.bootOne(ctx, rec, c); err != nil {
-			return err
+		errs = append(errs, o.bootOne(ctx, rec, c))
+		if ctx.Err() != nil {
+			break
 		}
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
 func (o CutsOptions) bootOne(ctx context.Context, rec recording, c bootCase) (err error) {
@@ -527,8 +529,17 @@ func (o CutsOptions) bootOne(ctx context.Context, rec recording, c bootCase) (er
 		return err
 	}
 	return p.step(ctx, "its pages, with what was confirmed before the cut", 5*time.Minute, func(ctx context.Context) error {
-		if _, err := get(ctx, p.http+"/healthz"); err != nil {
-			return err
+		// Emulated, and while it starts, it may not answer itself in the time that it gives itself.
+		for {
+			_, err := get(ctx, p.http+"/healthz")
+			if err == nil {
+				break
+			}
+			select {
+			case <-ctx.Done():
+				return fmt.Errorf("%w: %w", context.Cause(ctx), err)
+			case <-time.After(time.Second):
+			}
 		}
 		due, last := 0, ack{}
 		for _, a := range rec.Acks {

@@ -11,7 +11,7 @@ PI_IMAGE  := $(IMAGES)/sierpi-headless-debian-arm64-pi.img
 PC_IMAGE  := $(IMAGES)/sierpi-headless-debian-amd64-pc.img
 ARGS      :=
 
-.PHONY: help run build test bench proof pictures contact-sheet soak image packages vm acceptance clean
+.PHONY: help run build test bench proof pictures contact-sheet soak soak-all idle image packages vm acceptance powercuts clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -44,6 +44,12 @@ contact-sheet: ## every scene, by night and by day, at 16:9 and 5:3, into docs/p
 soak: ## twenty minutes of the wall in Chromium, a line a minute
 	SIERPI_SOAK=20m go test -count=1 -tags long -timeout 30m -v ./cmd/sierpi -run TestSoak
 
+soak-all: ## an hour of everything at once: Chromium, 200 chatters, phones, feeds, scrapes; nothing may grow
+	SIERPI_SOAK=60m go test -count=1 -tags long -timeout 90m -v ./cmd/sierpi -run TestSoakAll
+
+idle: ## what an idle wall writes to a card in an hour, counted for 24 minutes on a real ext4 (as root)
+	SIERPI_IDLE=24m go test -count=1 -tags long -timeout 60m -v ./cmd/sierpi -run TestIdleWrites
+
 packages: build ## the Debian packages for arm64, armhf, armel and amd64, into build/packages
 	build/sierpi-image packages --out build/packages $(ARGS)
 
@@ -55,6 +61,9 @@ vm: build $(PC_IMAGE) ## boot the PC image under QEMU and log in over ttyS0 (ARG
 
 acceptance: build $(PI_IMAGE) ## boot the Raspberry Pi image under QEMU's raspi3b and log in over ttyS0
 	build/sierpi-image acceptance $(ARGS) $(PI_IMAGE)
+
+powercuts: build $(PC_IMAGE) ## pull the plug of the PC image 240 times, from a recording of its writes (ARGS="--work /dev/shm")
+	build/sierpi-image cuts $(ARGS) $(PC_IMAGE)
 
 # Built where there is none: to prove a change, remove the image or run make image first.
 $(PI_IMAGE): | build

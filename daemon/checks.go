@@ -10,8 +10,6 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/sierpi/sierpi/daemon/chat"
 	"github.com/sierpi/sierpi/daemon/metrics"
 	"github.com/sierpi/sierpi/daemon/quotes"
@@ -213,10 +211,9 @@ func number(b bool) float64 {
 // stateFigures emits how full the file system of the state folder is.
 func stateFigures(dir string) metrics.Source {
 	return func(_ context.Context, emit metrics.Emit) {
-		var fs unix.Statfs_t
-		if unix.Statfs(dir, &fs) == nil {
-			emit(metrics.StateSize, float64(fs.Blocks)*float64(fs.Bsize))
-			emit(metrics.StateFree, float64(fs.Bavail)*float64(fs.Bsize))
+		if free, size, err := space(dir); err == nil {
+			emit(metrics.StateSize, float64(size))
+			emit(metrics.StateFree, float64(free))
 		}
 	}
 }

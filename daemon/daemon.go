@@ -60,6 +60,8 @@ type Options struct {
 // Run builds the daemon, runs it until ctx ends, and returns when every part has
 // ended. Whatever keeps it from starting is one error that says what to do.
 func Run(ctx context.Context, o Options) (err error) {
+	room := newReserve(o.State, o.Log)
+	room.release()
 	if err := writable(o.State); err != nil {
 		return err
 	}
@@ -150,7 +152,7 @@ func Run(ctx context.Context, o Options) (err error) {
 	thisMachine := newMachine(ctx, o.Root, o.Config, o.State, o.Log)
 	defer func() { err = errors.Join(err, thisMachine.close()) }()
 	where := visitorAddress(o.Config.Web.VisitorAddress, pageListeners)
-	atAGlance := cards{thisMachine, sayings, news, talk, strings.Join(slices.DeleteFunc([]string{thisMachine.updateNotice(), o.Notice}, func(s string) bool { return s == "" }), "\n"), where}
+	atAGlance := cards{thisMachine, sayings, news, talk, strings.Join(slices.DeleteFunc([]string{thisMachine.updateNotice(), o.Notice}, func(s string) bool { return s == "" }), "\n"), o.State, where}
 	settings, err := wallFigures(ctx, db, o.Log)
 	if err != nil {
 		return err
@@ -204,11 +206,14 @@ func Run(ctx context.Context, o Options) (err error) {
 	}
 
 	backups := scheduledBackups(o, db, hostname)
+	// All that a start must write is written.
+	room.hold()
 
 	// How they all are, and what they count.
 	health := NewHealth(
 		Check{"pages", true, answers(pageListeners)},
 		Check{"store", true, storeHealth(db, thisMachine.complaints)},
+		Check{"storage", false, storageHealth(o.State)},
 		Check{"display", true, stageHealth(stage)},
 		Check{"feed", false, said(news.Health)},
 		Check{"quotes", false, said(sayings.Health)},

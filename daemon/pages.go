@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"cmp"
 	"context"
 	"embed"
 	"fmt"
@@ -34,11 +35,12 @@ type cards struct {
 	news    *feed.Service
 	chat    *chat.Service
 	notice  string
+	state   string        // the folder
 	address func() string // of the pages, for who stands before the wall
 }
 
 func (c cards) now(ctx context.Context) display.Cards {
-	out := display.Cards{Time: true, Notice: c.notice, Machine: c.machine.card(ctx)}
+	out := display.Cards{Time: true, Notice: cmp.Or(c.notice, storageNotice(c.state)), Machine: c.machine.card(ctx)}
 	out.Machine.Address = c.address()
 	if q, ok := c.quotes.OfTheHour(time.Now()); ok {
 		out.Quote = &display.Quote{Text: q.Text, Author: q.Author}

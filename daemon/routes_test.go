@@ -48,7 +48,7 @@ func TestRoutesAudit(t *testing.T) {
 	must(err)
 	maker, err := newPageMaker()
 	must(err)
-	glance := cards{newMachine(t.Context(), system.Root(t.TempDir()), config.Config{}, t.TempDir(), log), sayings, news, talk, "", func() string { return "" }}
+	glance := cards{newMachine(t.Context(), system.Root(t.TempDir()), config.Config{}, t.TempDir(), log), sayings, news, talk, "", t.TempDir(), func() string { return "" }}
 
 	play, err := playRoutes(look, stage, db, log)
 	must(err)

@@ -105,7 +105,7 @@ func (r Recipe) rootFiles(lock Lock, mir Mirrors) ([]systemd.File, error) {
 		// 15 s is all that the BCM2835's watchdog counts to.
 		text("/etc/systemd/system.conf.d/sierpi.conf", "[Manager]\nRuntimeWatchdogSec=15\nRebootWatchdogSec=2min\n"),
 		text("/etc/ssh/sshd_config.d/sierpi.conf", "# Keys only. sshd itself is off until it is asked for.\nPasswordAuthentication no\nKbdInteractiveAuthentication no\nPermitRootLogin no\n"),
-		text("/etc/apt/apt.conf.d/20sierpi", "// Security updates by themselves; the small hours' reboot is the owner's decision.\nAPT::Periodic::Update-Package-Lists \"1\";\nAPT::Periodic::Unattended-Upgrade \"1\";\nAPT::Periodic::AutocleanInterval \"7\";\nAPT::Install-Recommends \"false\";\n"),
+		text("/etc/apt/apt.conf.d/20sierpi", "// Security updates by themselves; the small hours' reboot is the owner's decision.\nAPT::Periodic::Update-Package-Lists \"1\";\nAPT::Periodic::Unattended-Upgrade \"1\";\nAPT::Periodic::AutocleanInterval \"7\";\n// The card keeps no copy of what is installed.\nAPT::Keep-Downloaded-Packages \"false\";\nAPT::Install-Recommends \"false\";\n"),
 	}
 	if r.Board == "pc" {
 		return append(files, r.grubFiles(id)...), nil

@@ -116,6 +116,7 @@ func ProvePC(ctx context.Context, o ProofOptions) (err error) {
 	errs = append(errs,
 		p.step(ctx, "after the reboot: units active, nothing taken over twice", 5*m, p.units),
 		p.stepCheck(ctx, "after the reboot: the file system was clean", m, "dmesg | grep -ciE 'recovering journal|recovery complete' || true", "^0$"),
+		p.overlay(ctx),
 		p.step(ctx, "power off", 6*m, p.off),
 		p.step(ctx, "the disk: clean, and no secret on the boot partition", 3*m, func(ctx context.Context) error { return offline(ctx, p.disk) }),
 	)

@@ -108,6 +108,8 @@ func (r Recipe) packages() ([]string, error) {
 		"iproute2", "iputils-ping", "systemd-resolved", "systemd-timesyncd", "avahi-daemon", "libnss-mdns", "openssh-server", "ca-certificates",
 		// What the owner may ask of logind over the pages; what keeps an unattended box patched.
 		"polkitd", "unattended-upgrades",
+		// What apt, dpkg and the upgrades note in /var/log ends somewhere.
+		"logrotate",
 		// First boot: locales and time zones.
 		"locales", "tzdata",
 	}

@@ -6,9 +6,11 @@ package systemd
 import (
 	"embed"
 	"io/fs"
+	"slices"
+	"strings"
 )
 
-//go:embed units sierpi.sysusers sierpi.tmpfiles sierpi.rules 70-sierpi.rules sierpi.modprobe serial-getty.conf login
+//go:embed units sierpi.sysusers sierpi.tmpfiles sierpi.rules 70-sierpi.rules sierpi.modprobe serial-getty.conf login overlay
 var files embed.FS
 
 // File is one file of the machine.
@@ -29,6 +31,11 @@ func Files() []File {
 		out = append(out, File{path, mode, data})
 	}
 	add("sierpi.modprobe", "/usr/lib/modprobe.d/sierpi.conf", 0o644)
+	for _, timed := range []string{"apt-daily-upgrade", "apt-daily"} {
+		add("overlay/apt.conf", "/usr/lib/systemd/system/"+timed+".service.d/sierpi-overlay.conf", 0o644)
+	}
+	add("overlay/hook", "/usr/share/initramfs-tools/hooks/sierpi-overlay", 0o755)
+	add("overlay/script", "/usr/share/initramfs-tools/scripts/init-bottom/sierpi-overlay", 0o755)
 	add("login", "/usr/lib/sierpi/login", 0o755)
 	add("serial-getty.conf", "/usr/lib/systemd/system/serial-getty@.service.d/10-sierpi.conf", 0o644)
 	for _, unit := range Units() {
@@ -38,6 +45,7 @@ func Files() []File {
 	add("sierpi.tmpfiles", "/usr/lib/tmpfiles.d/sierpi.conf", 0o644)
 	add("70-sierpi.rules", "/usr/lib/udev/rules.d/70-sierpi.rules", 0o644)
 	add("sierpi.rules", "/usr/share/polkit-1/rules.d/50-sierpi.rules", 0o644)
+	slices.SortFunc(out, func(a, b File) int { return strings.Compare(a.Path, b.Path) })
 	return out
 }
 

@@ -42,7 +42,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	root.AddCommand(buildCommand(), packagesCommand(), inspectCommand(), vmCommand(), acceptanceCommand())
+	root.AddCommand(buildCommand(), packagesCommand(), inspectCommand(), vmCommand(), acceptanceCommand(), cutsCommand())
 	return root.ExecuteContext(ctx)
 }
 

@@ -74,18 +74,22 @@ type wallSession struct {
 	display string
 	dir     string
 	daemon  *process
+	profile string // the browser's
 	fbdir   string // of Xvfb: its screen as a file
 	end     func()
 
 	noKeeper bool // nothing watches over this screen
 }
 
-func startWallSession(t *testing.T, d *process, display, address string) *wallSession {
+func startWallSession(t *testing.T, d *process, display, address string, profile ...string) *wallSession {
 	t.Helper()
 	for program, pkg := range map[string]string{"lxsession": "lxsession", "openbox": "openbox", "dbus-run-session": "dbus-daemon", "xset": "x11-xserver-utils", "unclutter": "unclutter", "chromium": "chromium"} {
 		systemtest.Tool(t, program, pkg)
 	}
 	s := &wallSession{t: t, display: display, dir: t.TempDir(), daemon: d}
+	if s.profile = s.dir + "/state/browser"; len(profile) > 0 {
+		s.profile = profile[0]
+	}
 	conf, err := os.ReadFile("../../systemd/kiosk/desktop.conf")
 	if err != nil {
 		t.Fatal(err)
@@ -94,7 +98,7 @@ func startWallSession(t *testing.T, d *process, display, address string) *wallSe
 	if err != nil {
 		t.Fatal(err)
 	}
-	args := []string{self, "kiosk", "--state", s.dir + "/state", "--daemon", address, "--token", filepath.Join(d.state, "run", web.KioskTokenFile)}
+	args := []string{self, "kiosk", "--state", s.dir + "/state", "--profile", s.profile, "--daemon", address, "--token", filepath.Join(d.state, "run", web.KioskTokenFile)}
 	if os.Geteuid() == 0 {
 		args = append(args, "--browser-flag=--no-sandbox", "--browser-flag=--test-type")
 	}
@@ -162,7 +166,7 @@ func (s *wallSession) processes(kind string) (pids []int) {
 	names, _ := filepath.Glob("/proc/[0-9]*/cmdline")
 	for _, name := range names {
 		raw, err := os.ReadFile(name)
-		if err != nil || !bytes.Contains(raw, []byte(s.dir+"/state/browser")) || bytes.Contains(raw, []byte("\x00kiosk\x00")) {
+		if err != nil || !bytes.Contains(raw, []byte(s.profile)) || bytes.Contains(raw, []byte("\x00kiosk\x00")) {
 			continue
 		}
 		_, of, typed := bytes.Cut(raw, []byte("--type="))

@@ -54,7 +54,7 @@ Prometheus beside it, zram swap and a login on the serial line underneath.`,
 		SilenceUsage:      true,
 		SilenceErrors:     true,
 		DisableAutoGenTag: true,
-	}, serveCommand(), quotesCommand(), lifeCommand(), cutoutCommand(), powerCommand(), zramCommand(), serialCommand(), firstbootCommand(), backupCommand(), updatesCommand(), resetCommand(), kioskCommand(), framebufferCommand(), doctorCommand(), ownerCommand(), configCommand(), manCommand(), versionCommand())
+	}, serveCommand(), quotesCommand(), lifeCommand(), cutoutCommand(), powerCommand(), zramCommand(), serialCommand(), overlayCommand(), firstbootCommand(), backupCommand(), updatesCommand(), resetCommand(), kioskCommand(), framebufferCommand(), doctorCommand(), ownerCommand(), configCommand(), manCommand(), versionCommand())
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return asUsage(fmt.Errorf("%w; see %q", err, cmd.CommandPath()+" --help"))
 	})

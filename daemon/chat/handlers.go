@@ -72,6 +72,8 @@ func (s *Service) handler(h func(http.ResponseWriter, *http.Request) error) http
 			seconds := int(math.Ceil(later.wait.Seconds()))
 			w.Header().Set("Retry-After", strconv.Itoa(max(1, seconds)))
 			status, what, remedy = later.status, later.what, fmt.Sprintf("try again in %d s", max(1, seconds))
+		case errors.Is(err, store.ErrFull):
+			status, what, remedy = http.StatusInsufficientStorage, "the card is full: the message was not kept", "try again when its owner has freed some space"
 		case r.Context().Err() != nil:
 			return
 		default:

@@ -168,6 +168,44 @@ func (s *Service) add(ctx context.Context, items []Item, origin string) ([]outco
 	return out, err
 }
 
+// prune removes the oldest visible quotes of an origin beyond the newest kept. What the
+// owner has hidden stays: it would come back. It returns how many went.
+func (s *Service) prune(ctx context.Context, origin string, kept int) (gone int, err error) {
+	err = s.db.Update(ctx, func(tx *store.Tx) error {
+		if err := tx.Lock(ctx, "quotes"); err != nil {
+			return err
+		}
+		ids, err := scanAll[int64](tx.QueryContext(ctx, `SELECT id FROM quote WHERE origin = ? AND hidden = 0 ORDER BY id DESC LIMIT ? OFFSET ?`, origin, maxCollected, kept))
+		if err != nil || len(ids) == 0 {
+			return err
+		}
+		qs, err := byID(ctx, tx, ids)
+		if err != nil {
+			return err
+		}
+		c := newChanges()
+		for _, q := range qs {
+			tags, err := tagsOf(ctx, tx, q.ID)
+			if err != nil {
+				return err
+			}
+			c.count(q, tags, documentOf(q, tags), -1)
+			if err := s.index.replace(ctx, tx, q.ID, nil); err != nil {
+				return fmt.Errorf("taking quote %d out of the index: %w", q.ID, err)
+			}
+			if _, err := tx.ExecContext(ctx, `DELETE FROM quote WHERE id = ?`, q.ID); err != nil {
+				return fmt.Errorf("removing quote %d: %w", q.ID, err)
+			}
+		}
+		gone = len(qs)
+		return c.write(ctx, tx, s.index)
+	})
+	if err != nil {
+		return 0, fmt.Errorf("removing the oldest quotes of %s: %w", origin, err)
+	}
+	return gone, nil
+}
+
 // Add stores one quote and returns its number, or that of the quote that it is a
 // wording or attribution of. origin is where it came by.
 func (s *Service) Add(ctx context.Context, it Item, origin string) (id int64, err error) {

@@ -38,6 +38,11 @@ const collectEvery = time.Hour
 // maxCollected is how many quotes one look at a page may bring.
 const maxCollected = 200
 
+// keptCollected is how many quotes of one page stay; the oldest go first. It is some
+// months of a page that has another one every hour, and bounds what one with another
+// purpose can do to the card.
+const keptCollected = 5000
+
 // collected is a configured page, checked.
 type collected struct {
 	CollectedPage
@@ -159,8 +164,12 @@ func (s *Service) keep(ctx context.Context, p collected, items []Item) error {
 		}
 	}
 	if n > 0 {
+		gone, err := s.prune(ctx, p.Name, keptCollected)
+		if err != nil {
+			return err
+		}
 		s.forget()
-		s.log.Info("quotes collected", "page", fetch.Redact(p.URL), "new", n)
+		s.log.Info("quotes collected", "page", fetch.Redact(p.URL), "new", n, "oldest removed", gone)
 	}
 	return nil
 }

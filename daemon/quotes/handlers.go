@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/sierpi/sierpi/daemon/store"
 	"github.com/sierpi/sierpi/daemon/web"
 )
 
@@ -63,6 +64,8 @@ func (s *Service) handler(h func(http.ResponseWriter, *http.Request) error) http
 			status, what, remedy = http.StatusConflict, refused.Why, "change it and try again"
 		case errors.Is(err, ErrUnknown):
 			status, what, remedy = http.StatusNotFound, "there is no such quote", "search for it at /quotes"
+		case errors.Is(err, store.ErrFull):
+			status, what, remedy = http.StatusInsufficientStorage, "the card is full: the quote was not kept", "free some space on it; /health says how"
 		case r.Context().Err() != nil: // nobody is listening any more
 			return
 		default:

@@ -564,3 +564,63 @@ func TestOutdented(t *testing.T) {
 		}
 	}
 }
+
+// Of what a page brings the newest stay, and nothing is left of the others: no word, no
+// facet, no tag. What came another way, and what the owner has hidden, stays.
+func TestPrune(t *testing.T) {
+	onBoth(t, map[string]func(*testing.T, *Service){"prune": func(t *testing.T, s *Service) {
+		ctx := t.Context()
+		var items []Item
+		for _, word := range []string{"apple", "birch", "cedar", "dogwood", "elm", "fir"} {
+			items = append(items, Item{Text: "A tree called " + word + ".", Author: word + " warden", Tags: []string{"tree", word}})
+		}
+		if _, err := s.add(ctx, items, "arboretum"); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.add(ctx, []Item{{Text: "A shrub called gorse.", Author: "gorse warden"}}, "owner"); err != nil {
+			t.Fatal(err)
+		}
+		page, err := s.Search(ctx, Query{Words: "apple"})
+		if err != nil || len(page.Hits) != 1 {
+			t.Fatalf("%+v, %v", page, err)
+		}
+		if err := s.Hide(ctx, page.Hits[0].ID, true); err != nil {
+			t.Fatal(err)
+		}
+		if gone, err := s.prune(ctx, "arboretum", 3); err != nil || gone != 2 {
+			t.Fatalf("%d went, %v; expected birch and cedar", gone, err)
+		}
+		s.forget()
+		for word, want := range map[string]int{"birch": 0, "cedar": 0, "dogwood": 1, "elm": 1, "fir": 1, "gorse": 1, "tree": 3} {
+			if page, err := s.Search(ctx, Query{Words: word}); err != nil || len(page.Hits) != want {
+				t.Errorf("%s: %d quotes, %v; expected %d", word, len(page.Hits), err, want)
+			}
+		}
+		if n, err := s.Count(ctx); err != nil || n != 4 {
+			t.Errorf("%d quotes are counted, %v", n, err)
+		}
+		for _, table := range []string{`quote WHERE hidden = 1`, `quote_tag WHERE tag = 'apple'`} {
+			if got := countOfTable(t, s, table); got != 1 {
+				t.Errorf("%s: %d rows, the hidden one's is to stay", table, got)
+			}
+		}
+		for _, table := range []string{`quote_tag WHERE tag IN ('birch', 'cedar')`, `quote_facet WHERE n > 0 AND name LIKE 'birch%'`, `quote_word WHERE n > 0 AND word = 'birch'`} {
+			if got := countOfTable(t, s, table); got != 0 {
+				t.Errorf("%s: %d rows are left", table, got)
+			}
+		}
+		if gone, err := s.prune(ctx, "arboretum", 3); err != nil || gone != 0 {
+			t.Errorf("a second time %d went, %v", gone, err)
+		}
+	}})
+}
+
+func countOfTable(t *testing.T, s *Service, table string) (n int) {
+	t.Helper()
+	if err := s.db.View(t.Context(), func(tx *store.Tx) error {
+		return tx.QueryRowContext(t.Context(), `SELECT count(*) FROM `+table).Scan(&n)
+	}); err != nil {
+		t.Fatal(err)
+	}
+	return n
+}

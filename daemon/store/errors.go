@@ -12,6 +12,10 @@ import (
 	sqlite3 "modernc.org/sqlite/lib"
 )
 
+// ErrFull is in the chain of an error that came about because the disk is full.
+// Reading goes on.
+var ErrFull = errors.New("no space left")
+
 // Error is a failure of the database itself, as opposed to one of what was asked
 // of it: what is wrong with which database, and what to do about it.
 type Error struct {
@@ -19,6 +23,8 @@ type Error struct {
 	What   string // "is full", a predicate of Name
 	Remedy string
 	Err    error // may be nil
+
+	full bool
 }
 
 func (e *Error) Error() string {
@@ -26,6 +32,9 @@ func (e *Error) Error() string {
 }
 
 func (e *Error) Unwrap() error { return e.Err }
+
+// Is makes a full disk known by ErrFull.
+func (e *Error) Is(target error) bool { return target == ErrFull && e.full }
 
 func remedyDamaged(name string) string {
 	return fmt.Sprintf("move it away (mv %s %s.damaged) and restore a backup, or start without it and import again", name, name)
@@ -41,7 +50,7 @@ func (db *DB) explain(ctx context.Context, err error) error {
 	if ctx.Err() != nil { // the engines report an interrupted statement in words of their own
 		return fmt.Errorf("%w (%w)", ctx.Err(), err)
 	}
-	what, remedy := "", ""
+	what, remedy, full := "", "", errors.Is(err, syscall.ENOSPC)
 	var lite *sqlite.Error
 	var pg *pgconn.PgError
 	var connect *pgconn.ConnectError
@@ -54,6 +63,7 @@ func (db *DB) explain(ctx context.Context, err error) error {
 		}
 		switch code {
 		case sqlite3.SQLITE_FULL:
+			full = true
 			what, remedy = "cannot grow: no space left in "+dir, "free some (du -xh "+dir+" | sort -h), then try again; nothing that was acknowledged is lost"
 		case sqlite3.SQLITE_CORRUPT:
 			what, remedy = "is damaged", remedyDamaged(db.name)
@@ -73,6 +83,7 @@ func (db *DB) explain(ctx context.Context, err error) error {
 	case errors.As(err, &pg):
 		switch pg.Code[:2] {
 		case "53":
+			full = pg.Code == "53100"
 			what, remedy = "is out of resources ("+pg.Message+")", "free disk, memory or connections on the server"
 		case "28", "3D":
 			what, remedy = "refuses ("+pg.Message+")", "correct [store] dsn, or create the user and the database"
@@ -85,5 +96,5 @@ func (db *DB) explain(ctx context.Context, err error) error {
 	if what == "" {
 		return err
 	}
-	return &Error{Name: db.name, What: what + " (" + err.Error() + ")", Remedy: remedy, Err: err}
+	return &Error{Name: db.name, What: what + " (" + err.Error() + ")", Remedy: remedy, Err: err, full: full}
 }

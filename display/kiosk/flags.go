@@ -50,6 +50,8 @@ const disableFeatures = "--disable-features="
 var features = []string{
 	"Translate", "OptimizationHints", "MediaRouter", "DialMediaRouteProvider",
 	"InterestFeedContentSuggestions", "CertificateTransparencyComponentUpdater", "AutofillServerCommunication",
+	// Its statistics lie in a file of 4 MB that is mapped and so written every half minute.
+	"PersistentHistograms",
 	// The window is the wall: nothing that covers it makes it stop painting.
 	"CalculateNativeWinOcclusion",
 }

@@ -351,11 +351,11 @@ func TestFirstUser(t *testing.T) {
 	}
 }
 
-func TestRootDisk(t *testing.T) {
+// The root grows into the card, but for the room that `sierpi overlay on` needs.
+func TestGrow(t *testing.T) {
 	m, _ := newMachine(t, []txtar.File{
-		{Name: "root/proc/self/mountinfo", Data: []byte("22 1 0:5 / /dev rw - devtmpfs\n25 1 8:2 / / rw,noatime shared:1 - ext4 /dev/sda2 rw\n")},
+		{Name: "root/proc/self/mountinfo", Data: []byte("25 1 8:2 / / rw,noatime shared:1 - ext4 /dev/sda2 rw\n")},
 		{Name: "root/sys/devices/pci/block/sda/size", Data: []byte("8388608\n")},
-		{Name: "root/sys/devices/pci/block/sda/sda1/start", Data: []byte("16384\n")},
 		{Name: "root/sys/devices/pci/block/sda/sda2/start", Data: []byte("1064960\n")},
 		{Name: "root/sys/devices/pci/block/sda/sda2/size", Data: []byte("2048000\n")},
 		{Name: "root/sys/devices/pci/block/sda/sda2/partition", Data: []byte("2\n")},
@@ -366,19 +366,27 @@ func TestRootDisk(t *testing.T) {
 	if err := os.Symlink("../../devices/pci/block/sda/sda2", m.Root.Path("/sys/dev/block/8:2")); err != nil {
 		t.Fatal(err)
 	}
-	d, err := m.rootDisk()
-	if err != nil || d.disk != "sda" || d.partition != "sda2" || d.number != "2" || d.free != 8388608-1064960-2048000 {
-		t.Errorf("%+v, %v", d, err)
+	var asked []string
+	m.Run = func(_ context.Context, stdin, name string, args ...string) error {
+		asked = append(asked, strings.Join(append([]string{name}, args...), " ")+" < "+stdin)
+		return nil
 	}
-	// Another partition behind it: it cannot grow.
-	if err := os.MkdirAll(m.Root.Path("/sys/devices/pci/block/sda/sda3"), 0o755); err != nil {
+	plan, err := NewPlan(m)
+	if err != nil || !strings.Contains(plan.String(), "grow the root partition sda2 by 2320 MiB") {
+		t.Fatalf("%v\n%s", err, plan)
+	}
+	if _, err := plan.Apply(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(m.Root.Path("/sys/devices/pci/block/sda/sda3/start"), []byte("4000000\n"), 0o644); err != nil {
+	if want := "sfdisk --quiet --force --no-reread --no-tell-kernel -N 2 /dev/sda < , 3320MiB\n"; len(asked) < 3 || asked[0] != want || !strings.HasPrefix(asked[2], "resize2fs /dev/sda2") {
+		t.Errorf("ran %q, expected %q first", asked, want)
+	}
+	// Grown: nothing is left to do.
+	if err := os.WriteFile(m.Root.Path("/sys/devices/pci/block/sda/sda2/size"), []byte("6799360\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if d, err := m.rootDisk(); err == nil {
-		t.Errorf("would grow into the next partition: %+v", d)
+	if plan, err := NewPlan(m); err != nil || strings.Contains(plan.String(), "grow") {
+		t.Errorf("%v\n%s", err, plan)
 	}
 }
 

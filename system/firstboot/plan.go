@@ -10,7 +10,6 @@ import (
 	"io/fs"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -122,84 +121,30 @@ func (p *Plan) add(what string, keys []Key, do func(context.Context) error) {
 // grow makes the root partition and its file system fill the card. systemd-repart
 // works on GPT only, and a Pi's firmware wants an MBR.
 func (p *Plan) grow() {
-	d, err := p.m.rootDisk()
-	if err != nil || d.free < 16<<20>>9 {
-		return // not a partition of a disk, or nothing to win: nobody asked for it
+	d, size, err := system.ReadRootDisk(p.m.Root)
+	if err != nil || d.Number != strconv.Itoa(d.Last) {
+		return // not a partition of a disk, or another one follows: nobody asked for it
 	}
-	p.add(fmt.Sprintf("grow the root partition %s by %d MiB", d.partition, d.free>>11), nil, func(ctx context.Context) error {
-		disk, part := "/dev/"+d.disk, "/dev/"+d.partition
-		if err := p.m.run(ctx, ", +\n", "sfdisk", "--quiet", "--force", "--no-reread", "--no-tell-kernel", "-N", d.number, disk); err != nil {
+	room := system.StateRoom(size)
+	if d.Free < room+16<<20 {
+		return // nothing to win
+	}
+	more := d.Free - room
+	p.add(fmt.Sprintf("grow the root partition %s by %d MiB", d.Partition, more>>20), nil, func(ctx context.Context) error {
+		disk, part := "/dev/"+d.Disk, "/dev/"+d.Partition
+		want := ", +\n"
+		if room > 0 {
+			want = fmt.Sprintf(", %dMiB\n", (d.Size+more)>>20)
+		}
+		if err := p.m.run(ctx, want, "sfdisk", "--quiet", "--force", "--no-reread", "--no-tell-kernel", "-N", d.Number, disk); err != nil {
 			return err
 		}
-		if err := p.m.run(ctx, "", "partx", "--update", "--nr", d.number, disk); err != nil {
+		if err := p.m.run(ctx, "", "partx", "--update", "--nr", d.Number, disk); err != nil {
 			return err
 		}
 		return p.m.run(ctx, "", "resize2fs", part)
 	})
 	// When a cut came between the two, x-systemd.growfs in fstab grows the file system.
-}
-
-// disk is where the root lies.
-type disk struct {
-	disk, partition, number string
-	free                    uint64 // sectors behind the partition that nobody has
-}
-
-// rootDisk finds the root's partition in /proc and /sys. The last partition only
-// can grow.
-func (m Machine) rootDisk() (disk, error) {
-	mounts, err := m.Root.ReadString("/proc/self/mountinfo")
-	if err != nil {
-		return disk{}, err
-	}
-	device := rootDevice(mounts)
-	if device == "" {
-		return disk{}, errors.New("no root in mountinfo")
-	}
-	link, err := filepath.EvalSymlinks(m.Root.Path("/sys/dev/block/" + device))
-	if err != nil {
-		return disk{}, err
-	}
-	dir := "/" + strings.TrimPrefix(strings.TrimPrefix(link, m.Root.Path("/")), "/")
-	read := func(path string) (uint64, error) {
-		s, err := m.Root.ReadString(path)
-		if err != nil {
-			return 0, err
-		}
-		return strconv.ParseUint(s, 10, 64)
-	}
-	d := disk{partition: filepath.Base(dir), disk: filepath.Base(filepath.Dir(dir))}
-	if d.number, err = m.Root.ReadString(dir + "/partition"); err != nil {
-		return disk{}, err
-	}
-	start, err1 := read(dir + "/start")
-	size, err2 := read(dir + "/size")
-	total, err3 := read(filepath.Dir(dir) + "/size")
-	if err := errors.Join(err1, err2, err3); err != nil {
-		return disk{}, err
-	}
-	siblings := m.Root.Glob(filepath.Dir(dir) + "/*/start")
-	for _, s := range siblings {
-		if at, err := read(s); err == nil && at > start {
-			return disk{}, errors.New("another partition follows the root")
-		}
-	}
-	if end := start + size; total > end {
-		d.free = total - end
-	}
-	return d, nil
-}
-
-// rootDevice finds "8:2" of the mount at / in mountinfo; "" when there is none.
-func rootDevice(mountinfo string) string {
-	device := ""
-	for line := range strings.Lines(mountinfo) {
-		f := strings.Fields(line)
-		if len(f) > 4 && f[4] == "/" {
-			device = f[2] // the last one is on top
-		}
-	}
-	return device
 }
 
 func (p *Plan) hostname() {

@@ -135,7 +135,7 @@ func (m Manager) put(path string, now, next []byte, fat bool) error {
 		}
 	case fat && len(now) <= maxCmdline && len(next) <= maxCmdline:
 		return overwriteSector(full, now, next)
-	case strings.HasPrefix(path, "/boot/") && bytes.HasPrefix(next, now):
+	case strings.HasPrefix(path, "/boot/") && grows(now, next):
 		// FAT has no atomic rename, but growing at the end leaves what was there whole.
 		return grow(full, now, next)
 	case strings.HasPrefix(path, "/boot/") && bytes.HasPrefix(now, next):
@@ -159,7 +159,9 @@ func check(f *os.File, now []byte) error {
 // overwriteSector replaces a text of at most one sector in place. The card writes
 // a sector whole or not at all, so a power cut leaves the old text or the new
 // one; only line ends at their end may differ, because the length stands in
-// another sector: it grows before the text does and shrinks after it.
+// another sector: it grows before the text does and shrinks after it. A length that has
+// reached the card before the line ends leaves zeros in their place, which end a command
+// line as well; the next run takes them away.
 func overwriteSector(path string, now, next []byte) error {
 	f, err := os.OpenFile(path, os.O_RDWR|unix.O_CLOEXEC, 0)
 	if err != nil {
@@ -196,6 +198,22 @@ func overwriteSector(path string, now, next []byte) error {
 	return f.Close()
 }
 
+// grows reports whether next is now with more at its end; zeros, or an end of it that is
+// there already, are what an earlier growth left that was cut off.
+func grows(now, next []byte) bool {
+	n := common(now, next)
+	return bytes.HasPrefix(next, now) || len(bytes.TrimRight(now, "\x00")) == n || halfGrown(now, next[:n], next)
+}
+
+// common is the length of the beginning that both have.
+func common(a, b []byte) int {
+	n := 0
+	for n < len(a) && n < len(b) && a[n] == b[n] {
+		n++
+	}
+	return n
+}
+
 func grow(path string, now, next []byte) error {
 	f, err := os.OpenFile(path, os.O_RDWR|unix.O_CLOEXEC, 0)
 	if err != nil {
@@ -205,11 +223,20 @@ func grow(path string, now, next []byte) error {
 	if err := check(f, now); err != nil {
 		return err
 	}
-	if _, err := f.WriteAt(next[len(now):], int64(len(now))); err != nil {
+	n := common(now, next)
+	if _, err := f.WriteAt(next[n:], int64(n)); err != nil {
 		return err
 	}
 	if err := f.Sync(); err != nil {
 		return err
+	}
+	if len(now) > len(next) { // zeros of a longer growth
+		if err := f.Truncate(int64(len(next))); err != nil {
+			return err
+		}
+		if err := f.Sync(); err != nil {
+			return err
+		}
 	}
 	return f.Close()
 }

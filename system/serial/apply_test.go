@@ -405,6 +405,57 @@ func TestOverwriteSector(t *testing.T) {
 	}
 }
 
+// What a cut leaves of a file on FAT that was growing is finished by the next run: the new
+// length reaches the card before the bytes, in whose place there are zeros.
+func TestHalfGrown(t *testing.T) {
+	const name = "Raspberry Pi OS on a 3"
+	for _, file := range []string{"/boot/firmware/cmdline.txt", "/boot/firmware/config.txt"} {
+		was := machines[name][strings.TrimPrefix(file, "/")]
+		whole := tree(t, machines[name])
+		if _, err := (Manager{Root: whole, StateDir: t.TempDir(), Systemd: &recorder{}}).Apply(context.Background(), config.Default().Serial); err != nil {
+			t.Fatal(err)
+		}
+		want, err := whole.ReadFile(file)
+		if err != nil || len(want) <= len(was) {
+			t.Fatalf("%s does not grow: %q became %q, %v", file, was, want, err)
+		}
+		added := string(want[len(was):])
+		left := []string{was + strings.Repeat("\x00", len(added)), was + "\n\x00\x00"}
+		if strings.HasSuffix(file, "config.txt") {
+			half := len(added) / 2
+			left = []string{left[0], was + added[:half], was + added[:half] + "\x00\x00", was + strings.Repeat("\x00", half) + added[half:]}
+		}
+		for _, text := range left {
+			root := tree(t, machines[name])
+			m := Manager{Root: root, StateDir: t.TempDir(), Systemd: &recorder{}}
+			p, err := m.PlanApply(config.Default().Serial)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := m.save(p.after); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(root.Path(file), []byte(text), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			inode := ino(t, root.Path(file))
+			if _, err := m.Apply(context.Background(), config.Default().Serial); err != nil {
+				t.Errorf("%q: %v", text, err)
+				continue
+			}
+			if got, _ := root.ReadFile(file); string(got) != string(want) || ino(t, root.Path(file)) != inode {
+				t.Errorf("%q became %q (in place: %v), expected %q", text, got, ino(t, root.Path(file)) == inode, want)
+			}
+			if _, err := m.Off(context.Background()); err != nil {
+				t.Error(err)
+			}
+			if got, _ := root.ReadFile(file); string(got) != was {
+				t.Errorf("after %q and off it is %q, was %q", text, got, was)
+			}
+		}
+	}
+}
+
 func ino(t *testing.T, path string) uint64 {
 	t.Helper()
 	st, err := os.Stat(path)

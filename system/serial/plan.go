@@ -149,6 +149,9 @@ func (r record) undone(now []byte) []byte {
 	if r.Before != nil && same(now, *r.Before, r.Kind) {
 		return []byte(*r.Before) // somebody took it back before us
 	}
+	if r.Kind == kindLines && r.Before != nil && halfGrown(now, []byte(*r.Before), []byte(r.After)) {
+		return []byte(*r.Before)
+	}
 	switch r.Kind {
 	case kindTokens:
 		return undoTokens(now, r.Ops)
@@ -165,6 +168,21 @@ func same(now []byte, text string, k kind) bool {
 		return strings.TrimRight(string(now), "\n") == strings.TrimRight(text, "\n")
 	}
 	return string(now) == text
+}
+
+// halfGrown reports whether now is what a cut leaves of a file that was growing from
+// before to after: behind what was there each byte is a new one, or a zero where the new
+// one did not arrive.
+func halfGrown(now, before, after []byte) bool {
+	if len(now) <= len(before) || len(now) > len(after) || !bytes.HasPrefix(now, before) || !bytes.HasPrefix(after, before) {
+		return false
+	}
+	for i := len(before); i < len(now); i++ {
+		if now[i] != 0 && now[i] != after[i] {
+			return false
+		}
+	}
+	return true
 }
 
 // maxFile bounds what is read of a boot file.
@@ -187,10 +205,14 @@ func (m Manager) edit(p *Plan, file string, k kind, make func(base []byte) ([]by
 	case now == nil:
 		now = []byte{}
 	}
-	base := now
+	// A cut while it grew: FAT noted the new length before the new bytes were there.
+	base := bytes.TrimRight(now, "\x00")
+	if now == nil {
+		base = nil
+	}
 	i := slices.IndexFunc(p.after.Files, func(r record) bool { return r.Path == file })
 	if i >= 0 {
-		base = p.after.Files[i].undone(now)
+		base = p.after.Files[i].undone(base)
 	}
 	next, ops, err := make(base)
 	if err != nil {

@@ -1,0 +1,139 @@
+package imagebuild
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// overlay holds that `sierpi overlay` makes the root read-only and back, that what must
+// last lasts and nothing else does, and that a new kernel's initramfs has it. It needs a
+// root shell, boots the machine four times and leaves it with a state partition and
+// without an overlay.
+func (p *proof) overlay(ctx context.Context) error {
+	m := time.Minute
+	for _, s := range []bounded{
+		{"overlay: a dry run, which changes nothing", 2 * m, p.overlayDryRun},
+		{"overlay: on, rebooted", 20 * m, p.overlayOn},
+		{"overlay: the root is only read, what is written lies in memory", 3 * m, p.overlayActive},
+		{"overlay: our units active, none failed", 5 * m, p.units},
+		{"overlay: off, rebooted; the state is there, the rest is gone", 20 * m, p.overlayOff},
+		{"overlay: a kernel's installation, on again, rebooted", 30 * m, func(ctx context.Context) error {
+			// The hooks of a kernel package, as an update runs them.
+			if _, err := p.v.line.run(ctx, "dpkg-reconfigure linux-image-$(uname -r) >/tmp/kernel.log 2>&1 || { tail -5 /tmp/kernel.log; false; }"); err != nil {
+				return err
+			}
+			if err := p.check(ctx, "for i in /boot/initrd.img-*; do lsinitramfs $i | grep -c scripts/init-bottom/sierpi-overlay; done | sort -u", "^1$"); err != nil {
+				return err
+			}
+			return p.overlayOn(ctx)
+		}},
+		{"overlay: still only read after the kernel's installation", 3 * m, p.overlayActive},
+		{"overlay: off for good, rebooted", 20 * m, p.overlayOff},
+	} {
+		if err := p.step(ctx, s.what, s.bound, s.run); err != nil {
+			return err
+		}
+	}
+	p.figure("overlay: on and off twice, with a kernel's installation between; the state lasted, nothing else did")
+	return nil
+}
+
+func (p *proof) overlayDryRun(ctx context.Context) error {
+	before, err := p.v.line.run(ctx, "cat /proc/partitions | wc -l")
+	if err != nil {
+		return err
+	}
+	if err := p.check(ctx, "sierpi overlay on --dry-run", `(?s)create +/dev/.*format.*move.*build.*mark.*nothing was changed`); err != nil {
+		return err
+	}
+	if err := p.check(ctx, "cat /proc/partitions | wc -l; ls /var/lib/sierpi-overlay 2>&1", "^"+before+`\s.*No such file`); err != nil {
+		return err
+	}
+	return p.check(ctx, "sierpi overlay off", "nothing to change")
+}
+
+// overlayState is what `sierpi overlay status --json` says of interest.
+type overlayState struct {
+	Active, Next  bool
+	State, Device string
+}
+
+func (p *proof) overlayStatus(ctx context.Context) (overlayState, error) {
+	out, err := p.v.line.run(ctx, "sierpi overlay status --json")
+	if err != nil {
+		return overlayState{}, err
+	}
+	var s overlayState
+	if err := json.Unmarshal([]byte(out), &s); err != nil {
+		return s, fmt.Errorf("overlay status --json: %w: %.300q", err, out)
+	}
+	return s, nil
+}
+
+func (p *proof) overlayOn(ctx context.Context) error {
+	// Of before, on the root and in the state.
+	if _, err := p.v.line.run(ctx, "echo before >/root/before; echo before >/var/lib/sierpi/before"); err != nil {
+		return err
+	}
+	if err := p.check(ctx, "sierpi overlay on", "reboot +needed"); err != nil {
+		return err
+	}
+	if err := p.check(ctx, "systemctl is-active sierpi.socket; systemctl start sierpi.service && systemctl is-active sierpi.service", `^active\s+active$`); err != nil {
+		return err
+	}
+	// What is written until the reboot is not lost.
+	if _, err := p.v.line.run(ctx, "echo between >/var/lib/sierpi/between"); err != nil {
+		return err
+	}
+	if s, err := p.overlayStatus(ctx); err != nil || s.Active || !s.Next || s.Device == "" {
+		return errors.Join(fmt.Errorf("before the reboot the status is %+v", s), err)
+	}
+	return p.again(ctx)
+}
+
+func (p *proof) overlayActive(ctx context.Context) error {
+	if s, err := p.overlayStatus(ctx); err != nil || !s.Active || !s.Next || s.Device == "" {
+		return errors.Join(fmt.Errorf("the status is %+v", s), err)
+	}
+	for _, c := range []struct{ command, want string }{
+		{"findmnt -no FSTYPE /", "^overlay$"},
+		{"findmnt -no OPTIONS /run/sierpi-overlay/lower", `^ro\b`},
+		{"findmnt -no OPTIONS /boot/firmware", `^ro\b`},
+		{"cat /root/before /var/lib/sierpi/before /var/lib/sierpi/between", `^before\s+before\s+between$`},
+		{"findmnt -no FSROOT -T /var/lib/sierpi; findmnt -no FSROOT -T /etc/sierpi", `^/var/lib/sierpi\s+/etc/sierpi$`},
+		{"stat -c '%U %a' /var/lib/sierpi", "^sierpi 750$"},
+		{"echo x >/usr/lib/lost; echo x >/root/lost; rm /root/before; echo during >/var/lib/sierpi/during; ls /usr/lib/lost /root/lost /var/lib/sierpi/during", `lost\s.*lost\s.*during`},
+		{"sierpi overlay on", "nothing to change"},
+		// Unattended updates wait: they would be gone after the next boot.
+		{"systemctl start apt-daily-upgrade.service; systemctl show -P ConditionResult apt-daily-upgrade.service", "^no$"},
+	} {
+		if err := p.check(ctx, c.command, c.want); err != nil {
+			return err
+		}
+	}
+	_, err := get(ctx, p.http+"/healthz")
+	return err
+}
+
+func (p *proof) overlayOff(ctx context.Context) error {
+	if err := p.check(ctx, "sierpi overlay off", "reboot +needed"); err != nil {
+		return err
+	}
+	if err := p.check(ctx, "findmnt -no OPTIONS /run/sierpi-overlay/lower", `^ro\b`); err != nil {
+		return err
+	}
+	if err := p.again(ctx); err != nil {
+		return err
+	}
+	if s, err := p.overlayStatus(ctx); err != nil || s.Active || s.Next || s.Device == "" {
+		return errors.Join(fmt.Errorf("after it the status is %+v", s), err)
+	}
+	if err := p.check(ctx, "findmnt -no FSTYPE /; ls /usr/lib/lost /root/lost 2>&1 | grep -c 'No such'; cat /root/before /var/lib/sierpi/during", `^ext4\s+2\s+before\s+during$`); err != nil {
+		return err
+	}
+	_, err := p.v.line.run(ctx, "rm /root/before /var/lib/sierpi/before /var/lib/sierpi/between /var/lib/sierpi/during")
+	return err
+}

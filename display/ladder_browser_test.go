@@ -35,6 +35,18 @@ func TestStepsDown(t *testing.T) {
 	}
 	first := eval[int](t, ctx, "sierpi.screen.painted")
 	await(t, ctx, "sierpi.screen.painted > "+jsInt(first)+" && document.querySelector('img.picture')?.naturalWidth === 480")
+
+	// It is fast again: after as many easy heartbeats as it asks for, more at each fall, it is back.
+	eval[any](t, ctx, "globalThis.quick = true")
+	for _, rung := range []string{"quarter", "2d"} {
+		beats := eval[int](t, ctx, "(() => { let n = 0; while (sierpi.screen.rung !== '"+rung+"' && n < 200) { sierpi.screen.beat(); n++ } return n })()")
+		if beats < 40 || beats == 200 {
+			t.Errorf("on rung %s after %d heartbeats", rung, beats)
+		}
+		first := eval[int](t, ctx, "sierpi.screen.painted")
+		await(t, ctx, "sierpi.screen.painted > "+jsInt(first)+" && sierpi.screen.rung === '"+rung+"'")
+	}
+	compareCanvas(t, ctx, "sierpi.screen.painted + 3")
 }
 
 // TestLosesItsGPU is a GPU that goes away while it paints: the canvas takes over, with right

@@ -16,6 +16,8 @@ const BEAT = 5000; // ms between heartbeats
 const PICTURE = 1000; // ms between pictures on the last rung
 const CALM_RATE = 2.5; // frames a second for people who asked for less motion
 const SLOW_BEATS = 3; // so many slow heartbeats lead one rung down
+const EASY_BEATS = 12; // and so many without a slow one up again, twice as many after each fall
+const MOST_EASY_BEATS = 720; // an hour
 const PICTURE_PATH = "/display/frame.png" + location.search;
 const SHIFT = 3; // pixels of the screen that the picture wanders, against burn-in
 
@@ -44,6 +46,9 @@ class Screen {
   #spent = 0; // ms in painting since then
   #beatAt = performance.now();
   #slow = 0;
+  #easy = 0; // heartbeats since the last slow one
+  #patience = EASY_BEATS; // so many of them lead one rung up
+  #best = LADDER.indexOf(this.#rung); // the highest rung that this browser has
 
   constructor() {
     this.link = new Link(this.#rate(), {
@@ -137,8 +142,12 @@ class Screen {
     this.#discard();
     const count = this.#calm ? 2 : 1;
     for (let i = 0; i < count; i++) {
-      const p = painter(this.#rung, width, height, this.#forced, () => this.#stepDown());
+      const p = painter(this.#rung, width, height, this.#forced, () => {
+        this.#best = LADDER.indexOf(this.#rung) + 1;
+        this.#stepDown();
+      });
       this.#painters.push(p);
+      if (p.rung !== this.#rung) this.#best = LADDER.indexOf(p.rung);
       this.#rung = p.rung;
     }
     stage.replaceChildren(...this.#painters.map((p) => p.element), this.#ghosts.canvas);
@@ -205,11 +214,17 @@ class Screen {
   }
 
   #stepDown() {
-    const next = LADDER[LADDER.indexOf(this.#rung) + 1];
+    this.#move(1);
+  }
+
+  /** @param {number} by rungs of the ladder, down */
+  #move(by) {
+    const next = LADDER[LADDER.indexOf(this.#rung) + by];
     if (!next) return;
     this.#rung = next;
     this.#forced = false;
     this.#size = { width: 0, height: 0 };
+    this.link.setRate(this.#rate());
     if (this.#frame) this.#paint();
   }
 
@@ -241,9 +256,18 @@ class Screen {
     // they are painted, and painting is what takes the time.
     const slow = !document.hidden && !this.paused && received > 20 && frames < received * 0.6 && cost * received > seconds * 500;
     this.#slow = slow ? this.#slow + 1 : 0;
+    this.#easy = slow || document.hidden || this.paused ? 0 : this.#easy + 1;
     if (this.#slow >= SLOW_BEATS) {
       this.#slow = 0;
+      this.#patience = Math.min(2 * this.#patience, MOST_EASY_BEATS);
       this.#stepDown();
+    } else if (this.#easy >= MOST_EASY_BEATS) {
+      this.#patience = EASY_BEATS;
+    }
+    // What was slow for a while, an update in the night, is no reason to stay there for ever.
+    if (this.#easy >= this.#patience && LADDER.indexOf(this.#rung) > this.#best) {
+      this.#easy = 0;
+      this.#move(-1);
     }
   }
 

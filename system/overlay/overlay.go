@@ -194,11 +194,23 @@ func (m Manager) hasInitramfs() bool {
 
 // planState plans the partition for the state.
 func (m Manager) planState(ctx context.Context, p *Plan, device string) error {
-	made := device == ""
-	if made {
+	if device == "" {
 		d, _, err := system.ReadRootDisk(m.Root)
 		if err != nil {
 			return impossible(err, "name an empty partition for the state with --device")
+		}
+		// One that a run made which was cut off.
+		if last := "/dev/" + partitionName(d.Disk, d.Last); fmt.Sprint(d.Last) != d.Number {
+			kind, found, err := m.probe(ctx, last)
+			if err != nil {
+				return err
+			}
+			if kind == "" || found == label {
+				device = last
+			}
+		}
+		if device != "" {
+			return m.planPartition(p, device)
 		}
 		if d.Last >= 4 || d.Free < least {
 			return impossible(fmt.Errorf("behind the last partition of /dev/%s are %d MiB free; the state needs %d", d.Disk, d.Free>>20, least>>20),
@@ -236,11 +248,17 @@ func (m Manager) planState(ctx context.Context, p *Plan, device string) error {
 		}
 		p.Notes = append(p.Notes, "without "+device+" the machine boots too, with the state that the card's root has now")
 	}
+	return m.planPartition(p, device)
+}
+
+// planPartition plans what is done to the partition.
+func (m Manager) planPartition(p *Plan, device string) error {
 	p.add("format   "+device+" as ext4, labelled "+label, func(ctx context.Context) error {
 		if _, found, err := m.probe(ctx, device); err != nil || found == label {
 			return err
 		}
-		_, err := m.run(ctx, "", "mke2fs", "-q", "-t", "ext4", "-L", label, "-m", "1", device)
+		// Forced: a card that was used before may have an old file system at this place.
+		_, err := m.run(ctx, "", "mke2fs", "-q", "-F", "-t", "ext4", "-L", label, "-m", "1", device)
 		return err
 	})
 	var here []string

@@ -89,7 +89,7 @@ func TestOnAndOff(t *testing.T) {
 		"sfdisk --quiet --append --force --no-reread --no-tell-kernel /dev/mmcblk0 <start=7864320, type=83",
 		"partx --update --nr 3 /dev/mmcblk0 <",
 		"blkid -p -o export /dev/mmcblk0p3 <",
-		"mke2fs -q -t ext4 -L sierpi-state -m 1 /dev/mmcblk0p3 <",
+		"mke2fs -q -F -t ext4 -L sierpi-state -m 1 /dev/mmcblk0p3 <",
 		"mount -t ext4 -o noatime,nodev,nosuid /dev/mmcblk0p3 /run/sierpi-overlay/state <",
 		"systemctl stop sierpi.socket sierpi-metrics.socket sierpi.service <",
 		"cp --archive --parents /etc/sierpi /run/sierpi-overlay/state <",
@@ -144,6 +144,21 @@ func TestOnAndOff(t *testing.T) {
 	}
 	if p, err := m.PlanOff(); err != nil || !p.Empty() || !p.Reboot {
 		t.Errorf("off when it is off already: %+v, %v", p, err)
+	}
+}
+
+// A run that was cut off after it had made the partition is gone on with.
+func TestCutOff(t *testing.T) {
+	m, ran := card(t)
+	const disk = "/sys/devices/mmc/block/mmcblk0"
+	put(t, m.Root, disk+"/mmcblk0p3/start", "7864320\n")
+	put(t, m.Root, disk+"/mmcblk0p3/size", "524288\n")
+	put(t, m.Root, disk+"/mmcblk0p3/partition", "3\n")
+	if _, err := m.On(t.Context(), ""); err != nil {
+		t.Fatal(err)
+	}
+	if slices.ContainsFunc(*ran, func(c string) bool { return strings.HasPrefix(c, "sfdisk") }) || !slices.Contains(*ran, "mke2fs -q -F -t ext4 -L sierpi-state -m 1 /dev/mmcblk0p3 <") {
+		t.Errorf("ran %q", *ran)
 	}
 }
 

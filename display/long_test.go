@@ -109,7 +109,7 @@ func TestFilm(t *testing.T) {
 	}
 	cols := min(3, len(at))
 	sheet := image.NewRGBA(image.Rect(0, 0, 490*cols, 280*((len(at)+cols-1)/cols)))
-	play(t, film[0], last+1, func(f *wire.Frame) {
+	playSize(t, film[0], 480, 270, last+1, func(f *wire.Frame) {
 		if i, ok := at[int(f.Number)]; ok {
 			x, y := 490*(i%cols), 280*(i/cols)
 			draw.Draw(sheet, image.Rect(x, y, x+480, y+270), display.Image(f, 1), image.Point{}, draw.Src)

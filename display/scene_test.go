@@ -15,12 +15,7 @@ import (
 	"github.com/sierpi/sierpi/system/systemtest"
 )
 
-// play runs a scene of 480x270 for so many frames and gives each to see. The frame is reused.
-func play(t testing.TB, name string, frames int, see func(*wire.Frame)) {
-	t.Helper()
-	playSize(t, name, 480, 270, frames, see)
-}
-
+// playSize runs a scene of that many cells for so many frames and gives each to see. The frame is reused.
 func playSize(t testing.TB, name string, w, h, frames int, see func(*wire.Frame)) {
 	t.Helper()
 	s, err := display.NewScene(name, display.Setting{Width: w, Height: h, FramesPerSecond: 30, Seed: 11})

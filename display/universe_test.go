@@ -201,8 +201,14 @@ func TestComesToRest(t *testing.T) {
 
 // TestDirectorHours is the programme of the day, and that Life goes on where it was.
 func TestDirectorHours(t *testing.T) {
+	// A new stage begins with what the hour has in which it is made: that is noon here.
+	made := time.Now()
+	hours := func(from, until int) Hours {
+		noon := 60*made.Hour() + made.Minute() + 24*60
+		return Hours{(noon + 60*(from-12)) % (24 * 60), (noon + 60*(until-12)) % (24 * 60)}
+	}
 	s, err := New(Options{Scenes: []string{"life", "zoom"}, Width: 64, Height: 64, FramesPerSecond: 10, Dwell: 4 * time.Second, Fade: time.Second, Seed: 5, Logger: slog.New(slog.DiscardHandler),
-		Hours: Timetable{Programmes: []Programme{{Hours: Hours{18 * 60, 22 * 60}, Scenes: []string{"fern", "carpet"}, Dwell: 6 * time.Second}, {Hours: Hours{22 * 60, 2 * 60}, Scenes: []string{"zoom"}}}}})
+		Hours: Timetable{Programmes: []Programme{{Hours: hours(18, 22), Scenes: []string{"fern", "carpet"}, Dwell: 6 * time.Second}, {Hours: hours(22, 26), Scenes: []string{"zoom"}}}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -216,7 +222,7 @@ func TestDirectorHours(t *testing.T) {
 		}
 		return names
 	}
-	at := func(hour int) { s.keepHours(time.Date(2026, 5, 1, hour, 30, 0, 0, time.Local)) }
+	at := func(hour int) { s.keepHours(made.Add(time.Duration(hour-12)*time.Hour + 30*time.Minute)) }
 	at(12)
 	if got := seen(13); !slices.Equal(got, []string{"life", "zoom", "life", "zoom"}) {
 		t.Errorf("by day: %v", got)

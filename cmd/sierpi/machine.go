@@ -41,39 +41,45 @@ type changer struct {
 	status     func(context.Context, places) (status, error)
 }
 
+// changing makes of cmd one that changes the machine, prints the plan of it, and with
+// --dry-run only that.
+func changing(cmd *cobra.Command, where *places, dry, do func(context.Context, places) (plan, error)) *cobra.Command {
+	var dryRun, asJSON bool
+	cmd.Args = noArgs
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if dryRun {
+			do = dry
+		}
+		p, err := do(cmd.Context(), *where)
+		if err != nil {
+			return err
+		}
+		if asJSON {
+			return json.NewEncoder(cmd.OutOrStdout()).Encode(p)
+		}
+		if _, err := fmt.Fprint(cmd.OutOrStdout(), p); err != nil {
+			return err
+		}
+		if dryRun && !p.Empty() {
+			_, err = fmt.Fprintln(cmd.OutOrStdout(), "this was a dry run: nothing was changed")
+		}
+		return err
+	}
+	where.addRoot(cmd)
+	cmd.Flags().BoolVarP(&dryRun, "dry-run", "n", false, "print the plan and change nothing")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print the plan as JSON")
+	return cmd
+}
+
 // commands are apply, off and status of a changer.
 func (c changer) commands(name, what string) []*cobra.Command {
 	var where places
 	change := func(use, short string, dry, do func(context.Context, places) (plan, error)) *cobra.Command {
-		var dryRun, asJSON bool
-		cmd := &cobra.Command{
+		cmd := changing(&cobra.Command{
 			Use: use, Short: short,
 			Example: fmt.Sprintf("  sierpi %s %s --dry-run\n  sudo sierpi %s %s", name, use, name, use),
-			Args:    noArgs,
-			RunE: func(cmd *cobra.Command, _ []string) error {
-				if dryRun {
-					do = dry
-				}
-				p, err := do(cmd.Context(), where)
-				if err != nil {
-					return err
-				}
-				if asJSON {
-					return json.NewEncoder(cmd.OutOrStdout()).Encode(p)
-				}
-				if _, err := fmt.Fprint(cmd.OutOrStdout(), p); err != nil {
-					return err
-				}
-				if dryRun && !p.Empty() {
-					_, err = fmt.Fprintln(cmd.OutOrStdout(), "this was a dry run: nothing was changed")
-				}
-				return err
-			},
-		}
+		}, &where, dry, do)
 		where.addConfig(cmd)
-		where.addRoot(cmd)
-		cmd.Flags().BoolVarP(&dryRun, "dry-run", "n", false, "print the plan and change nothing")
-		cmd.Flags().BoolVar(&asJSON, "json", false, "print the plan as JSON")
 		return cmd
 	}
 	return []*cobra.Command{

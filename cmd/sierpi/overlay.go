@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -13,41 +12,12 @@ import (
 func overlayCommand() *cobra.Command {
 	var where places
 	manager := func(p places) overlay.Manager { return overlay.Manager{Root: p.machine()} }
-	change := func(use, short, long string, plan, apply func(context.Context, string) (overlay.Plan, error)) *cobra.Command {
-		var dryRun, asJSON bool
-		var device string
-		cmd := &cobra.Command{
+	var device string
+	change := func(use, short, long string, dry, do func(context.Context, places) (plan, error)) *cobra.Command {
+		return changing(&cobra.Command{
 			Use: use, Short: short, Long: long,
 			Example: fmt.Sprintf("  sierpi overlay %s --dry-run\n  sudo sierpi overlay %s && sudo reboot", use, use),
-			Args:    noArgs,
-			RunE: func(cmd *cobra.Command, _ []string) error {
-				do := apply
-				if dryRun {
-					do = plan
-				}
-				p, err := do(cmd.Context(), device)
-				if err != nil {
-					return err
-				}
-				if asJSON {
-					return json.NewEncoder(cmd.OutOrStdout()).Encode(p)
-				}
-				if _, err := fmt.Fprint(cmd.OutOrStdout(), p); err != nil {
-					return err
-				}
-				if dryRun && !p.Empty() {
-					_, err = fmt.Fprintln(cmd.OutOrStdout(), "this was a dry run: nothing was changed")
-				}
-				return err
-			},
-		}
-		where.addRoot(cmd)
-		cmd.Flags().BoolVarP(&dryRun, "dry-run", "n", false, "print the plan and change nothing")
-		cmd.Flags().BoolVar(&asJSON, "json", false, "print the plan as JSON")
-		if use == "on" {
-			cmd.Flags().StringVar(&device, "device", "", "keep the state on this empty `PARTITION` (default: one made in the room behind the root)")
-		}
-		return cmd
+		}, &where, dry, do)
 	}
 	on := change("on", "Only read the root from the next boot on",
 		`Give what must last (the daemon's state, the config, the journal where it is kept) a
@@ -58,14 +28,13 @@ brings the script for the initramfs, so that a new kernel keeps it.
 
 Should it not boot: the word sierpi.overlay=off on the kernel's command line
 (cmdline.txt on a Pi, the menu of GRUB on a PC) leaves it out.`,
-		func(ctx context.Context, device string) (overlay.Plan, error) {
-			return manager(where).PlanOn(ctx, device)
-		},
-		func(ctx context.Context, device string) (overlay.Plan, error) { return manager(where).On(ctx, device) })
+		func(ctx context.Context, p places) (plan, error) { return manager(p).PlanOn(ctx, device) },
+		func(ctx context.Context, p places) (plan, error) { return manager(p).On(ctx, device) })
+	on.Flags().StringVar(&device, "device", "", "keep the state on this empty `PARTITION` (default: one made in the room behind the root)")
 	off := change("off", "Write to the root again from the next boot on",
 		`Write to the root again from the next boot on. The state stays on its partition.`,
-		func(context.Context, string) (overlay.Plan, error) { return manager(where).PlanOff() },
-		func(ctx context.Context, _ string) (overlay.Plan, error) { return manager(where).Off(ctx) })
+		func(_ context.Context, p places) (plan, error) { return manager(p).PlanOff() },
+		func(ctx context.Context, p places) (plan, error) { return manager(p).Off(ctx) })
 	status := changer{status: func(_ context.Context, p places) (status, error) { return manager(p).Status() }}
 	return group(&cobra.Command{
 		Use:   "overlay",

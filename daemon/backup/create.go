@@ -17,6 +17,7 @@ import (
 	"github.com/klauspost/compress/gzip"
 
 	"github.com/sierpi/sierpi/daemon/store"
+	"github.com/sierpi/sierpi/system/atomicfile"
 )
 
 // Source is what is backed up.
@@ -219,7 +220,7 @@ func Create(ctx context.Context, dir string, s Source, keep int) (Entry, error) 
 		return e, fmt.Errorf("writing a backup: %w", err)
 	}
 	done = true
-	if err := syncDir(dir); err != nil {
+	if err := atomicfile.SyncDir(dir); err != nil {
 		return e, fmt.Errorf("writing a backup: %w", err)
 	}
 	e = Entry{Path: path, Size: st.Size(), Number: number, Manifest: m}

@@ -158,16 +158,3 @@ func roomFor(err error) error {
 	}
 	return err
 }
-
-// syncDir makes the names of a folder durable. Some file systems cannot sync a folder.
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	if err := d.Sync(); err != nil && !errors.Is(err, syscall.EINVAL) {
-		return err
-	}
-	return nil
-}

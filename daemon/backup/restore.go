@@ -16,6 +16,7 @@ import (
 
 	"github.com/sierpi/sierpi/daemon/config"
 	"github.com/sierpi/sierpi/daemon/store"
+	"github.com/sierpi/sierpi/system/atomicfile"
 )
 
 // Target is the machine that a backup is brought onto.
@@ -388,7 +389,7 @@ func (p *Plan) bringPostgres(ctx context.Context, fresh string) (err error) {
 		return fmt.Errorf("bringing the backup into %s: %w", to, err)
 	}
 	aside := filepath.Join(t.State, asideDir)
-	if err := errors.Join(os.Rename(filepath.Join(aside, undoAside+partial), filepath.Join(aside, undoAside)), syncDir(aside)); err != nil {
+	if err := errors.Join(os.Rename(filepath.Join(aside, undoAside+partial), filepath.Join(aside, undoAside)), atomicfile.SyncDir(aside)); err != nil {
 		return fmt.Errorf("keeping what was in %s: %w", to, err)
 	}
 	return nil
@@ -410,7 +411,7 @@ func (p *Plan) keepPostgres(ctx context.Context, db *store.DB) error {
 	if _, err := Write(ctx, f, Source{DB: db, State: t.State, Config: t.Config, Host: t.Host, Program: t.Program}); err != nil {
 		return fmt.Errorf("keeping what is in %s: %w", db, err)
 	}
-	return errors.Join(f.Sync(), own(t.State, aside), syncDir(aside))
+	return errors.Join(f.Sync(), own(t.State, aside), atomicfile.SyncDir(aside))
 }
 
 // replaceConfig replaces the owner's config whole and durably, keeps its owner and mode, and
@@ -440,30 +441,12 @@ func replaceConfig(path string, doc []byte, state string) error {
 		return fail(err)
 	}
 	write := func(path string, doc []byte) error {
-		f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
-		if err != nil {
-			return err
-		}
-		defer os.Remove(f.Name()) // gone already when all went well
-		defer f.Close()
-		if uid >= 0 && os.Geteuid() == 0 {
-			if err := f.Chown(uid, gid); err != nil {
-				return err
+		return atomicfile.Write(path, doc, mode, func(f *os.File) error {
+			if uid < 0 || os.Geteuid() != 0 {
+				return nil
 			}
-		}
-		if err := f.Chmod(mode); err != nil {
-			return err
-		}
-		if _, err := f.Write(doc); err != nil {
-			return err
-		}
-		if err := f.Sync(); err != nil {
-			return err
-		}
-		if err := os.Rename(f.Name(), path); err != nil {
-			return err
-		}
-		return syncDir(filepath.Dir(path))
+			return f.Chown(uid, gid)
+		})
 	}
 	if old != nil {
 		if err := write(path+".before-restore", old); err != nil {

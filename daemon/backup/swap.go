@@ -12,6 +12,7 @@ import (
 	"syscall"
 
 	"github.com/sierpi/sierpi/daemon/store"
+	"github.com/sierpi/sierpi/system/atomicfile"
 )
 
 // How a whole state takes the place of another, so that a cut leaves one of the two:
@@ -63,7 +64,7 @@ func commit(state string, keep ...string) error {
 	if err := os.MkdirAll(aside, 0o750); err != nil {
 		return fmt.Errorf("making room for the old state: %w", err)
 	}
-	if err := errors.Join(own(state, aside), syncDir(state)); err != nil {
+	if err := errors.Join(own(state, aside), atomicfile.SyncDir(state)); err != nil {
 		return fmt.Errorf("making room for the old state: %w", err)
 	}
 	doc, err := json.Marshal(n)
@@ -74,7 +75,7 @@ func commit(state string, keep ...string) error {
 	if err := writeSynced(part, doc); err != nil {
 		return fmt.Errorf("writing the new state: %w", roomFor(err))
 	}
-	if err := errors.Join(os.Rename(part, final), syncDir(filepath.Dir(final))); err != nil {
+	if err := errors.Join(os.Rename(part, final), atomicfile.SyncDir(filepath.Dir(final))); err != nil {
 		return fmt.Errorf("writing the new state: %w", err)
 	}
 	return finish(state)
@@ -117,7 +118,7 @@ func finish(state string) error {
 			}
 		}
 	}
-	if err := errors.Join(syncDir(aside), syncDir(state)); err != nil {
+	if err := errors.Join(atomicfile.SyncDir(aside), atomicfile.SyncDir(state)); err != nil {
 		return fmt.Errorf("moving the new state into place: %w", err)
 	}
 	if err := os.Remove(filepath.Join(state, workDir, noteName)); err != nil {
@@ -131,7 +132,7 @@ func clean(state string) error {
 	if err := os.RemoveAll(filepath.Join(state, workDir)); err != nil {
 		return fmt.Errorf("removing what a restore left: %w", err)
 	}
-	return syncDir(state)
+	return atomicfile.SyncDir(state)
 }
 
 // Recover goes on with a restore that a power cut interrupted, or removes what is left of
@@ -233,7 +234,7 @@ func syncTree(dir string) error {
 			return err
 		}
 		if d.IsDir() {
-			return syncDir(p)
+			return atomicfile.SyncDir(p)
 		}
 		f, err := os.OpenFile(p, os.O_RDWR, 0)
 		if err != nil {

@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"regexp"
 	"syscall"
+
+	"github.com/sierpi/sierpi/system/atomicfile"
 )
 
 // What an SQLite database was before a newer program changed its schema is kept beside
@@ -66,16 +68,7 @@ func settle(part, to string) error {
 	if err := os.Rename(part, to); err != nil {
 		return err
 	}
-	return syncDir(filepath.Dir(to))
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
+	return atomicfile.SyncDir(filepath.Dir(to))
 }
 
 // ForgetBefore removes the copies of before a change of the schema; to be called once

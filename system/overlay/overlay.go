@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/sierpi/sierpi/system"
+	"github.com/sierpi/sierpi/system/atomicfile"
 )
 
 const (
@@ -368,7 +369,7 @@ func (m Manager) PlanOff() (Plan, error) {
 			if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 				return err
 			}
-			return syncDir(filepath.Dir(path))
+			return atomicfile.SyncDir(filepath.Dir(path))
 		})
 	})
 	p.Reboot = m.active()
@@ -414,31 +415,7 @@ func (m Manager) write(path, text string) error {
 	if err := os.MkdirAll(filepath.Dir(full), 0o755); err != nil {
 		return err
 	}
-	f, err := os.CreateTemp(filepath.Dir(full), ".new-*")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(f.Name()) // without effect after the rename
-	defer f.Close()
-	if _, err := f.WriteString(text); err != nil {
-		return err
-	}
-	if err := errors.Join(f.Chmod(0o644), f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	if err := os.Rename(f.Name(), full); err != nil {
-		return err
-	}
-	return syncDir(filepath.Dir(full))
-}
-
-func syncDir(path string) error {
-	d, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
+	return atomicfile.Write(full, []byte(text), 0o644)
 }
 
 // Status is how it is, and how it will be after a boot.

@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/sierpi/sierpi/system"
+	"github.com/sierpi/sierpi/system/atomicfile"
 )
 
 const (
@@ -151,7 +152,7 @@ func (p *Plan) Apply() error {
 		if err := os.MkdirAll(filepath.Dir(note), 0o755); err != nil {
 			return fmt.Errorf("noting the reset: %w", err)
 		}
-		if err := write(note, []byte("goes on at the next boot\n"), 0o644); err != nil {
+		if err := atomicfile.Write(note, []byte("goes on at the next boot\n"), 0o644); err != nil {
 			return fmt.Errorf("noting the reset: %w", err)
 		}
 	}
@@ -192,36 +193,12 @@ func (p *Plan) freshConfig(path string) error {
 	if err := unix.Lstat(path, &st); err != nil {
 		return err
 	}
-	part := filepath.Join(filepath.Dir(path), ".sierpi.toml.reset")
-	if err := write(part, doc, fs.FileMode(st.Mode&0o777)); err != nil {
-		return err
-	}
-	if os.Geteuid() == 0 {
-		if err := os.Chown(part, int(st.Uid), int(st.Gid)); err != nil {
-			return err
+	return atomicfile.Write(path, doc, fs.FileMode(st.Mode&0o777), func(f *os.File) error {
+		if os.Geteuid() != 0 {
+			return nil
 		}
-	}
-	return os.Rename(part, path)
-}
-
-func write(path string, data []byte, mode fs.FileMode) error {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, mode)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	if _, err := f.Write(data); err != nil {
-		return err
-	}
-	if err := f.Sync(); err != nil {
-		return err
-	}
-	d, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
+		return f.Chown(int(st.Uid), int(st.Gid))
+	})
 }
 
 // syncAll makes what was done durable.

@@ -82,6 +82,28 @@ func useful(t *testing.T, d *process, pages ...string) {
 	}
 }
 
+// fieldsOf are the fields of a connection string such as "host=/tmp user=postgres".
+func fieldsOf(dsn string) map[string]string {
+	fields := map[string]string{}
+	for field := range strings.FieldsSeq(dsn) {
+		name, value, _ := strings.Cut(field, "=")
+		fields[name] = value
+	}
+	return fields
+}
+
+// serviceManager hears what a daemon tells systemd, at the socket's path.
+func serviceManager(t *testing.T) (path string, manager *net.UnixConn) {
+	t.Helper()
+	path = filepath.Join(t.TempDir(), "notify")
+	manager, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = manager.Close() })
+	return path, manager
+}
+
 // fed holds that the service manager is told so often that the daemon is well. More than its
 // queue holds, so that some of it is of now.
 func fed(t *testing.T, manager *net.UnixConn, times int) {
@@ -106,11 +128,7 @@ func (w *wallScreen) paints(t *testing.T, when string) {
 // TestFaultServers takes PostgreSQL and memcached away from under the daemon, and gives them back.
 func TestFaultServers(t *testing.T) {
 	server := storetest.Postgres(t)
-	values := map[string]string{}
-	for field := range strings.FieldsSeq(server.Database(t)) {
-		name, value, _ := strings.Cut(field, "=")
-		values[name] = value
-	}
+	values := fieldsOf(server.Database(t))
 	memcached := freeAddress(t)
 	host, port, err := net.SplitHostPort(memcached)
 	if err != nil {
@@ -128,12 +146,7 @@ func TestFaultServers(t *testing.T) {
 	forget := func() { _ = running.Process.Kill(); _ = running.Wait() }
 	remember()
 	t.Cleanup(func() { forget() })
-	notify := filepath.Join(t.TempDir(), "notify")
-	manager, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: notify, Net: "unixgram"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer manager.Close()
+	notify, manager := serviceManager(t)
 	d := startAs(t, filepath.Join(t.TempDir(), "state"), func(cmd *exec.Cmd) {
 		cmd.Env = append(cmd.Env, "NOTIFY_SOCKET="+notify, "WATCHDOG_USEC=1000000")
 	}, "--config", configFile(t, fmt.Sprintf(`
@@ -203,23 +216,14 @@ interval = "10ms"
 // same is an error.
 func TestFaultDatabaseLater(t *testing.T) {
 	server := storetest.Postgres(t)
-	values := map[string]string{}
-	for field := range strings.FieldsSeq(server.Database(t)) {
-		name, value, _ := strings.Cut(field, "=")
-		values[name] = value
-	}
+	values := fieldsOf(server.Database(t))
 	server.Stop(t)
 	config := configFile(t, fmt.Sprintf("[store]\ndsn = 'postgres:///%s?host=%s&user=%s'\n", values["dbname"], url.QueryEscape(values["host"]), values["user"]))
 	if out, err := command(t, "serve", "--listen", "127.0.0.1:0", "--metrics-listen", "127.0.0.1:0", "--state", t.TempDir(), "--config", config).CombinedOutput(); err == nil || bytes.Count(out, []byte("\n")) != 1 {
 		t.Errorf("on a terminal: %v\n%s", err, out)
 	}
 
-	notify := filepath.Join(t.TempDir(), "notify")
-	manager, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: notify, Net: "unixgram"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer manager.Close()
+	notify, manager := serviceManager(t)
 	listen := freeAddress(t)
 	cmd := command(t, "serve", "--listen", listen, "--metrics-listen", "127.0.0.1:0", "--state", t.TempDir(), "--config", config)
 	cmd.Env = append(cmd.Env, "NOTIFY_SOCKET="+notify, "WATCHDOG_USEC=10000000", "INVOCATION_ID=1")
@@ -290,12 +294,7 @@ func TestFaultNetwork(t *testing.T) {
 // TestFaultProcessor gives every processor to others: the wall moves, the pages answer, the
 // watchdog is fed.
 func TestFaultProcessor(t *testing.T) {
-	notify := filepath.Join(t.TempDir(), "notify")
-	manager, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: notify, Net: "unixgram"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer manager.Close()
+	notify, manager := serviceManager(t)
 	d := startAs(t, filepath.Join(t.TempDir(), "state"), func(cmd *exec.Cmd) {
 		cmd.Env = append(cmd.Env, "NOTIFY_SOCKET="+notify, "WATCHDOG_USEC=2000000")
 	})

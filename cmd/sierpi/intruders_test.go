@@ -409,11 +409,7 @@ func TestImportFollowsNoLinks(t *testing.T) {
 // visitor, no user or host of a database, in good days and with the database gone.
 func TestLeaksNothing(t *testing.T) {
 	server := storetest.Postgres(t)
-	values := map[string]string{}
-	for field := range strings.FieldsSeq(server.Database(t)) {
-		name, value, _ := strings.Cut(field, "=")
-		values[name] = value
-	}
+	values := fieldsOf(server.Database(t))
 	dead := occupied(t) // takes connections and says nothing
 	state := filepath.Join(t.TempDir(), "statefolder")
 	d := start(t, state, "--config", configFile(t, fmt.Sprintf(`

@@ -16,9 +16,9 @@ ARGS      :=
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
 
-build: ## build/sierpi and build/sierpi-image for this machine
+build: ## build/sierpi, build/sierpi-zram and build/sierpi-image for this machine
 	@mkdir -p build
-	$(GOBUILD) -o build/ ./cmd/sierpi ./cmd/sierpi-image
+	$(GOBUILD) -o build/ ./cmd/sierpi ./cmd/sierpi-zram ./cmd/sierpi-image
 
 run: ## start the whole daemon on embedded defaults and print its addresses
 	@mkdir -p build

@@ -53,6 +53,7 @@ var allowed = map[string][]string{
 	"image-build":            {"systemd", "system", "system/serial", "system/board", "daemon/config"},
 	"cmd/sierpi":             {"*"},
 	"cmd/sierpi-image":       {"*"},
+	"cmd/sierpi-zram":        {"daemon/config", "system", "system/zram"},
 }
 
 // TestImports holds the import table of the design.

@@ -22,6 +22,7 @@ import (
 // from this tree's fixed files.
 type Contents struct {
 	Binary      []byte            // the sierpi program for the architecture
+	Zram        []byte            // sierpi-zram, the part of it that everything at boot waits for
 	Reference   []byte            // the commented reference configuration
 	Man         map[string][]byte // by file name: "sierpi.1"
 	Completions map[string][]byte // by shell: bash, zsh, fish
@@ -50,6 +51,7 @@ const maintainer = "sierpi authors <sierpi@users.noreply.github.com>"
 // lintianOverrides are the findings that stand, each with its reason.
 const lintianOverrides = `# Go programs are linked statically: one file runs on every board and every Debian.
 sierpi: statically-linked-binary [usr/bin/sierpi]
+sierpi: statically-linked-binary [usr/lib/sierpi/sierpi-zram]
 # The package is built and published by the project itself; no bug of Debian's asks for it.
 sierpi: initial-upload-closes-no-bugs [usr/share/doc/sierpi/changelog.gz:1]
 `
@@ -89,6 +91,7 @@ func (d Deb) Files(c Contents) ([]systemd.File, error) {
 		files = append(files, systemd.File{Path: path, Mode: mode, Data: data})
 	}
 	add("/usr/bin/sierpi", 0o755, c.Binary)
+	add("/usr/lib/sierpi/sierpi-zram", 0o755, c.Zram)
 	add("/usr/share/sierpi/sierpi.toml", 0o644, c.Reference)
 	for name, page := range c.Man {
 		section := strings.TrimPrefix(filepath.Ext(name), ".")

@@ -68,6 +68,7 @@ func testContents(t *testing.T, arch string) Contents {
 	}
 	return Contents{
 		Binary:      program(t, arch),
+		Zram:        program(t, arch),
 		Reference:   []byte("# every key, commented\n"),
 		Man:         map[string][]byte{"sierpi.1": []byte(".TH SIERPI 1 2026-11-20 sierpi sierpi\n.SH NAME\nsierpi \\- appliance with a living screen\n")},
 		Completions: map[string][]byte{"bash": []byte("complete -W 'serve' sierpi\n"), "zsh": []byte("#compdef sierpi\n"), "fish": []byte("complete -c sierpi\n")},

@@ -95,6 +95,9 @@ func (s Source) Contents(ctx context.Context, arch string) (Contents, error) {
 	if c.Binary, err = goBuild(ctx, goBuildOptions{dir: s.Dir, arch: arch, pkg: "./cmd/sierpi", version: s.Version}); err != nil {
 		return c, err
 	}
+	if c.Zram, err = goBuild(ctx, goBuildOptions{dir: s.Dir, arch: arch, pkg: "./cmd/sierpi-zram", version: s.Version}); err != nil {
+		return c, err
+	}
 	if c.Notices, err = s.Notices(ctx, arch, "./cmd/sierpi"); err != nil {
 		return c, err
 	}

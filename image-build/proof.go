@@ -465,7 +465,7 @@ func (p *proof) scraped(ctx context.Context, length time.Duration) error {
 // journal holds that nothing of ours is at the level of an error.
 func (p *proof) journal(ctx context.Context) error {
 	// The watchdog's own words are systemd's, about a hang that we made.
-	return p.check(ctx, "journalctl -b -q -p err --no-pager -o cat -t sierpi _SYSTEMD_UNIT=sierpi.service + _SYSTEMD_UNIT=sierpi-zram.service + _SYSTEMD_UNIT=sierpi-serial.service + _SYSTEMD_UNIT=sierpi-firstboot.service | head -5", "^$")
+	return p.check(ctx, "journalctl -b -q -p err --no-pager -o cat -t sierpi -t sierpi-zram _SYSTEMD_UNIT=sierpi.service + _SYSTEMD_UNIT=sierpi-zram.service + _SYSTEMD_UNIT=sierpi-serial.service + _SYSTEMD_UNIT=sierpi-firstboot.service | head -5", "^$")
 }
 
 // bootTimes are seconds from the kernel's start, as systemd noted them.

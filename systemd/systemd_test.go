@@ -30,7 +30,7 @@ func tree(t *testing.T) string {
 	for _, f := range Files() {
 		write(f.Path, f.Mode, f.Data)
 	}
-	for _, program := range []string{"/usr/bin/sierpi", "/usr/lib/sierpi/previous/usr/bin/sierpi", "/sbin/agetty", "/bin/kill"} {
+	for _, program := range []string{"/usr/bin/sierpi", "/usr/lib/sierpi/sierpi-zram", "/usr/lib/sierpi/previous/usr/bin/sierpi", "/sbin/agetty", "/bin/kill"} {
 		write(program, 0o755, []byte("#!/bin/sh\n"))
 	}
 	return root

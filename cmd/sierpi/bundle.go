@@ -140,9 +140,9 @@ func writeBundle(ctx context.Context, where places, found findings, path string)
 	p := patient{where: where, root: b.root, cfg: cfg}
 	p.power(ctx)
 	b.addJSON("power.json", p.report, nil)
-	zs, err := zram.Manager{Root: b.root, RunDir: b.root.Path(systemRun)}.Status()
+	zs, err := zram.At(b.root).Status()
 	b.addJSON("zram.json", zs, err)
-	ss, err := serial.Manager{Root: b.root, StateDir: b.root.Path(systemState)}.Status(ctx, cfg.Serial.Device)
+	ss, err := serial.At(b.root).Status(ctx, cfg.Serial.Device)
 	b.addJSON("serial.json", ss, err)
 
 	if b.root.Real() {

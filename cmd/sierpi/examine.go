@@ -296,7 +296,7 @@ func underVoltage(ctx context.Context, w *power.Watcher) finding {
 }
 
 func (p *patient) zram(context.Context) []finding {
-	s, err := zram.Manager{Root: p.root, RunDir: p.root.Path(systemRun)}.Status()
+	s, err := zram.At(p.root).Status()
 	if err != nil {
 		return []finding{{"zram", trouble, err.Error(), "sudo sierpi zram apply"}}
 	}
@@ -340,7 +340,7 @@ func (p *patient) serial(ctx context.Context) []finding {
 	if !p.cfg.Serial.Enabled {
 		return []finding{{"serial login", absent, "switched off in the config", ""}}
 	}
-	s, err := serial.Manager{Root: p.root, StateDir: p.root.Path(systemState)}.Status(ctx, p.cfg.Serial.Device)
+	s, err := serial.At(p.root).Status(ctx, p.cfg.Serial.Device)
 	f := finding{What: "serial login", State: healthy, Detail: s.Line.Device}
 	if s.Kernel {
 		f.Detail += ", the kernel writes there too"

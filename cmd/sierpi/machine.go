@@ -15,13 +15,6 @@ import (
 	"github.com/sierpi/sierpi/system/zram"
 )
 
-// What root's commands note about what they changed lies below --root, and apart
-// from the daemon's folders: what the daemon's user can write must not steer them.
-const (
-	systemRun   = "/run/sierpi-system"     // gone after a boot
-	systemState = "/var/lib/sierpi-system" // lasts
-)
-
 // plan is what a part of the machine would do, or did.
 type plan interface {
 	fmt.Stringer
@@ -154,7 +147,7 @@ func positive(every time.Duration) error {
 
 func zramCommand() *cobra.Command {
 	manager := func(p places) zram.Manager {
-		return zram.Manager{Root: p.machine(), RunDir: p.machine().Path(systemRun)}
+		return zram.At(p.machine())
 	}
 	c := changer{
 		planApply: func(_ context.Context, p places) (plan, error) {
@@ -216,7 +209,7 @@ or writeback and the kernel has them.`,
 
 func serialCommand() *cobra.Command {
 	manager := func(p places) serial.Manager {
-		return serial.Manager{Root: p.machine(), StateDir: p.machine().Path(systemState)}
+		return serial.At(p.machine())
 	}
 	c := changer{
 		planApply: func(_ context.Context, p places) (plan, error) {

@@ -2,7 +2,6 @@ package config
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -72,7 +71,7 @@ func (d Display) check(bad func(key, found, allowed string)) {
 	}
 	for i, o := range d.Outputs {
 		at := fmt.Sprintf("output[%d]", i)
-		if !outputName.MatchString(o.Name) || slices.ContainsFunc(d.Outputs[:i], func(b Output) bool { return b.Name == o.Name }) {
+		if !outputName.matches(o.Name) || slices.ContainsFunc(d.Outputs[:i], func(b Output) bool { return b.Name == o.Name }) {
 			bad(at+".name", fmt.Sprintf("found the string %q", o.Name), "write the name of another screen, as `xrandr` lists it, such as \"HDMI-1\"")
 		}
 		if !d.hasPart(o.View) {
@@ -82,7 +81,7 @@ func (d Display) check(bad func(key, found, allowed string)) {
 	}
 }
 
-var outputName = regexp.MustCompile(`^[!-~]{1,32}$`)
+var outputName = newPattern(`^[!-~]{1,32}$`)
 
 // hasPart reports whether the universe has that part: it may go over its edges, but is no larger.
 func (d Display) hasPart(view string) bool {
@@ -122,14 +121,11 @@ func ParseHours(s string) (from, to int, err error) {
 	return from, to, nil
 }
 
-var clock = regexp.MustCompile(`^([0-9]{1,2}):([0-9]{2})$`)
-
+// minutes reads "7:30" or "07:30" as minutes since midnight.
 func minutes(s string) (int, bool) {
-	m := clock.FindStringSubmatch(s)
-	if m == nil {
-		return 0, false
-	}
-	hours, _ := strconv.Atoi(m[1]) // two digits
-	mins, _ := strconv.Atoi(m[2])
-	return hours*60 + mins, hours < 24 && mins < 60
+	h, m, _ := strings.Cut(s, ":")
+	hours, bad := strconv.ParseUint(h, 10, 8)
+	mins, worse := strconv.ParseUint(m, 10, 8)
+	ok := bad == nil && worse == nil && len(h) <= 2 && len(m) == 2 && hours < 24 && mins < 60
+	return int(hours*60 + mins), ok
 }

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/netip"
 	"net/url"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -97,14 +96,14 @@ func defaultChat() Chat {
 	return Chat{Keep: 1000, Waiters: 2000, Burst: 10, Interval: Duration(2 * time.Second)}
 }
 
-var roomName = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,31}$`)
+var roomName = newPattern(`^[a-z0-9][a-z0-9-]{0,31}$`)
 
 func (c Chat) check(bad func(key, found, allowed string)) {
 	if len(c.Rooms) > 50 {
 		bad("rooms", fmt.Sprintf("found %d rooms", len(c.Rooms)), "name at most 50")
 	}
 	for i, name := range c.Rooms {
-		if !roomName.MatchString(name) {
+		if !roomName.matches(name) {
 			bad(fmt.Sprintf("rooms[%d]", i), fmt.Sprintf("found %q", name), "use up to 32 small letters, digits and hyphens, such as \"kitchen\"")
 		}
 	}

@@ -19,8 +19,14 @@ import (
 // Manager plans and applies on one machine.
 type Manager struct {
 	Root     system.Root
-	StateDir string  // where changes are noted across boots: "/var/lib/sierpi"
+	StateDir string  // where changes are noted across boots
 	Systemd  Systemd // nil: the one on the bus, if this is the machine itself and runs it
+}
+
+// At is the manager of the machine below root. Its notes lie apart from the daemon's
+// folder: what the daemon's user can write must not steer root's commands.
+func At(root system.Root) Manager {
+	return Manager{Root: root, StateDir: root.Path("/var/lib/sierpi-system")}
 }
 
 // FileEdit is one file to be changed.

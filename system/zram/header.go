@@ -1,10 +1,12 @@
 package zram
 
 import (
-	"crypto/rand"
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
+	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // uuid identifies a swap area.
@@ -12,7 +14,10 @@ type uuid [16]byte
 
 func newUUID() uuid {
 	var u uuid
-	rand.Read(u[:])        // never fails: crypto/rand ends the program instead
+	// A label, no secret: at boot nobody waits for the kernel to have gathered randomness.
+	if n, err := unix.Getrandom(u[:], unix.GRND_INSECURE); err != nil || n < len(u) {
+		binary.NativeEndian.PutUint64(u[:], uint64(time.Now().UnixNano())) // a kernel before 5.6
+	}
 	u[6] = u[6]&0xf | 0x40 // version 4, random
 	u[8] = u[8]&0x3f | 0x80
 	return u

@@ -15,7 +15,13 @@ import (
 // Manager plans and applies on one machine.
 type Manager struct {
 	Root   system.Root
-	RunDir string // where what we made is noted: "/run/sierpi", gone after a boot
+	RunDir string // where what we made is noted; gone after a boot, as it is
+}
+
+// At is the manager of the machine below root. Its notes lie apart from the daemon's
+// folder: what the daemon's user can write must not steer root's commands.
+func At(root system.Root) Manager {
+	return Manager{Root: root, RunDir: root.Path("/run/sierpi-system")}
 }
 
 // Spec is what a device is set up with.

@@ -287,7 +287,7 @@ func TestRealRollsBack(t *testing.T) {
 	}
 	p.Actions[1].Spec.Size = uint64(os.Getpagesize()) // the kernel takes it, a swap header does not fit
 	before := deviceNames(t)
-	if err := m.run(context.Background(), p); err == nil {
+	if _, err := m.run(context.Background(), p); err == nil {
 		t.Fatal("no error")
 	}
 	if after := deviceNames(t); !slices.Equal(before, after) {

@@ -7,6 +7,10 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/sierpi/sierpi/system"
 )
 
 // state is what we made, in the run folder. It lives as long as the devices do:
@@ -41,7 +45,7 @@ type vmWas struct {
 // because guessing what is ours could take somebody's swap away.
 func (m Manager) load() (state, error) {
 	var s state
-	b, err := os.ReadFile(m.stateFile())
+	b, err := system.Root("/").ReadFile(m.stateFile())
 	if errors.Is(err, fs.ErrNotExist) {
 		return s, nil
 	}
@@ -69,10 +73,18 @@ func (m Manager) save(s state) error {
 		return err
 	}
 	tmp := m.stateFile() + ".new"
-	if err := os.WriteFile(tmp, append(b, '\n'), 0o644); err != nil {
+	f, err := open(tmp, unix.O_CREAT|unix.O_TRUNC|unix.O_WRONLY, 0o644)
+	if err == nil {
+		_, err = f.Write(append(b, '\n'))
+		err = errors.Join(err, f.Close())
+	}
+	if err == nil {
+		err = unix.Rename(tmp, m.stateFile())
+	}
+	if err != nil {
 		return fmt.Errorf("noting which zram devices are ours: %w", err)
 	}
-	return os.Rename(tmp, m.stateFile())
+	return nil
 }
 
 func (m Manager) stateFile() string { return filepath.Join(m.RunDir, "zram.json") }

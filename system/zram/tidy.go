@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -157,13 +158,18 @@ func (t Tidied) WriteTo(w io.Writer) (int64, error) {
 const tidyMark = "zram-tidy"
 
 // mark leaves the mark or takes it away, by what the devices are set up for.
-func (m Manager) mark() error {
+func (m Manager) mark(ours state) error {
 	path := filepath.Join(m.RunDir, tidyMark)
-	now, err := m.observe()
+	// Who asked for neither need not look whether the kernel has it.
+	var now machine
+	var err error
+	if slices.ContainsFunc(ours.Devices, func(o owned) bool { return len(o.Spec.Recompress) > 0 || o.Spec.Writeback != "" }) {
+		now, err = m.observe()
+	}
 	if err != nil && !errors.Is(err, ErrAbsent) && system.ExitCodeOf(err) != system.ExitImpossible {
 		return err
 	}
-	for _, o := range now.state.Devices {
+	for _, o := range ours.Devices {
 		if d := now.find(o); d != nil && (len(d.Secondary) > 0 || d.Backing != "") {
 			return os.WriteFile(path, nil, 0o644)
 		}

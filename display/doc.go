@@ -9,7 +9,8 @@
 // # Heartbeat
 //
 // Every five seconds a screen tells the number of the frame on view, a hash of what is
-// on its canvas at cell resolution (wire's Frame.Hash), how many frames a second
+// on its canvas at cell resolution (wire's Frame.BandHash: of a large picture a part, another
+// each time), how many frames a second
 // it painted, by which rung of the ladder, and whether it can be seen. The stage compares the hash
 // with its own of that frame, and tells painting, frozen (silent, or the number stands still),
 // wrong, blank, off (on purpose) and gone apart: Status, and by it /healthz and the metrics.

@@ -137,9 +137,7 @@ func (s *Stage) copyFrame(w http.ResponseWriter, r *http.Request, scale int) (f 
 	h := w.Header()
 	h.Set("Cache-Control", "no-store")
 	h.Set(FrameHeader, strconv.FormatUint(uint64(found.Number), 10))
-	if hash, known := v.hashOf(found.Number); known {
-		h.Set(HashHeader, strconv.FormatUint(uint64(hash.hash), 10))
-	}
+	h.Set(HashHeader, strconv.FormatUint(uint64(found.Hash()), 10))
 	if v.picture.number == found.Number && v.picture.scale == scale && scale != 0 {
 		return f, v, v.picture.png, true
 	}

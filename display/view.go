@@ -136,7 +136,7 @@ func (v *view) cut(from *wire.Frame, coarse int) {
 // take makes the frame, which is in its slot, the current one.
 func (v *view) take(f *wire.Frame) {
 	v.current = f
-	h := numbered{number: f.Number, hash: f.Hash(), varied: isVaried(f)}
+	h := numbered{number: f.Number, hash: f.BandHash(), varied: isVaried(f)}
 	if v.quarters {
 		q := &v.quarter
 		fit(q, (f.Width+1)/2, (f.Height+1)/2)
@@ -145,18 +145,20 @@ func (v *view) take(f *wire.Frame) {
 				q.Cells[y*q.Width+x] = f.Cells[2*y*f.Width+2*x]
 			}
 		}
-		q.Palette = f.Palette
-		h.quarter = q.Hash()
+		q.Palette, q.Number = f.Palette, f.Number
+		h.quarter = q.BandHash()
 	}
 	v.hashes[f.Number%hashFrames] = h
 	clear(v.messages)
 }
 
-// isVaried reports whether there are two colours in the picture.
+// isVaried reports whether there are two colours in what a heartbeat compares.
 func isVaried(f *wire.Frame) bool {
 	colours := f.Colours()
-	first := colours[f.Cells[0]]
-	for _, c := range f.Cells {
+	from, to := wire.Band(f.Width, f.Height, f.Number)
+	band := f.Cells[from*f.Width : to*f.Width]
+	first := colours[band[0]]
+	for _, c := range band {
 		if colours[c] != first {
 			return true
 		}

@@ -278,7 +278,7 @@ func rgb(c wire.RGB) uint32 { return uint32(c[0]) | uint32(c[1])<<8 | uint32(c[2
 func (p *Painter) packed(c uint32) uint32 { return p.dev.pack(uint8(c), uint8(c>>8), uint8(c>>16)) }
 
 // readBack looks at what is on the screen: the hash of the picture, as wire's
-// Frame.Hash; whether it is of one colour; and how many cells are not as they were
+// Frame.BandHash; whether it is of one colour; and how many cells are not as they were
 // painted. Cells that a plate covers, and those beyond the screen's edge, are taken
 // as painted.
 func (p *Painter) readBack() (hash uint32, blank bool, wrong int) {
@@ -312,7 +312,8 @@ func (p *Painter) readBack() (hash uint32, blank bool, wrong int) {
 			}
 		}
 	}
-	return sum(px), single && seen > 0, wrong
+	from, to := wire.Band(p.frame.Width, p.frame.Height, p.frame.Number)
+	return sum(px[from*p.frame.Width : to*p.frame.Width]), single && seen > 0, wrong
 }
 
 func (p *Painter) covered(at image.Point) bool {

@@ -1,6 +1,7 @@
 package page_test
 
 import (
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -11,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/sierpi/sierpi/display/page"
+	"github.com/sierpi/sierpi/display/wire"
 	"github.com/sierpi/sierpi/system/systemtest"
 )
 
@@ -24,6 +26,30 @@ func TestVectors(t *testing.T) {
 	}
 	if n, err := strconv.Atoi(strings.TrimSpace(string(out))); err != nil || n < 200 {
 		t.Errorf("the decoder ran over %q messages", out)
+	}
+}
+
+// TestBand holds that page and daemon agree which rows of which picture they compare.
+func TestBand(t *testing.T) {
+	node := systemtest.Tool(t, "node", "nodejs")
+	out, err := exec.CommandContext(t.Context(), node, "testdata/bands.mjs").CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	n := 0
+	for line := range strings.Lines(string(out)) {
+		var width, height, from, to int
+		var number uint32
+		if _, err := fmt.Sscan(line, &width, &height, &number, &from, &to); err != nil {
+			t.Fatalf("%q: %v", line, err)
+		}
+		if top, bottom := wire.Band(width, height, number); from != top || to != bottom {
+			t.Fatalf("%dx%d, picture %d: the page compares rows %d to %d, the daemon %d to %d", width, height, number, from, to, top, bottom)
+		}
+		n++
+	}
+	if n < 1000 {
+		t.Errorf("%d cases", n)
 	}
 }
 

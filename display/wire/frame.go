@@ -79,12 +79,41 @@ func (f *Frame) Colours() (c [256]RGB) {
 	return c
 }
 
-// Hash is the checksum of the picture that a screen reports in its heartbeat. It
+// bandCells bounds what one heartbeat reads back and hashes. A picture of 480x270 is
+// within it; of 1920x1080 cells a sixteenth is compared at a time.
+const bandCells = 1 << 17
+
+// Band is the rows, from and up to but without to, of the picture of this number that a
+// heartbeat compares. Which they are follows from the number alone, so that screen and
+// stage agree, and looks like chance, so that whatever lies between two heartbeats each
+// row is compared before long.
+func Band(width, height int, number uint32) (from, to int) {
+	rows := max(1, bandCells/max(1, width))
+	bands := (height + rows - 1) / rows
+	if bands <= 1 {
+		return 0, height
+	}
+	// MurmurHash3's last steps.
+	number = (number ^ number>>16) * 0x85ebca6b
+	number = (number ^ number>>13) * 0xc2b2ae35
+	from = int(number>>16) % bands * rows
+	return from, min(from+rows, height)
+}
+
+// BandHash is Hash of the rows that Band names.
+func (f *Frame) BandHash() uint32 {
+	from, to := Band(f.Width, f.Height, f.Number)
+	return f.hash(f.Cells[from*f.Width : to*f.Width])
+}
+
+// Hash is the checksum of the picture; a screen reports that of a band in its heartbeat. It
 // is taken of the colours, not of the cells, so that a screen can compute it from its canvas: each
 // cell, as the number R | G<<8 | B<<16, goes into one of four FNV-1a sums
 // (offset 2166136261, prime 16777619, a cell a round), cell i into sum i%4; the
 // four sums go in order into a fifth.
-func (f *Frame) Hash() uint32 {
+func (f *Frame) Hash() uint32 { return f.hash(f.Cells) }
+
+func (f *Frame) hash(cells []uint8) uint32 {
 	var px [256]uint32
 	for i, c := range f.Palette {
 		px[i] = uint32(c[0]) | uint32(c[1])<<8 | uint32(c[2])<<16
@@ -92,7 +121,6 @@ func (f *Frame) Hash() uint32 {
 	const offset, prime = 2166136261, 16777619
 	// Four sums, because one would wait for its own multiplication at each cell.
 	a, b, c, d := uint32(offset), uint32(offset), uint32(offset), uint32(offset)
-	cells := f.Cells
 	for len(cells) >= 4 {
 		a = (a ^ px[cells[0]]) * prime
 		b = (b ^ px[cells[1]]) * prime

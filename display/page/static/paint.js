@@ -12,7 +12,7 @@ import { pixels } from "./wire.js";
  * @property {Rung} rung
  * @property {HTMLElement} element
  * @property {(frame: Frame) => void} paint
- * @property {() => Uint32Array | null} read the canvas at cell resolution, 0xAABBGGRR from the top left
+ * @property {(from?: number, to?: number) => Uint32Array | null} read rows of the canvas at cell resolution, 0xAABBGGRR from the top left; all without from and to
  * @property {() => void} close
  */
 
@@ -73,8 +73,8 @@ function canvasPainter(width, height, step) {
         if (last >= 0) context.putImageData(image, 0, 0, left, first, right - left + 1, last - first + 1);
       }
     },
-    read() {
-      return new Uint32Array(context.getImageData(0, 0, w, h).data.buffer);
+    read(from = 0, to = h) {
+      return new Uint32Array(context.getImageData(0, from, w, to - from).data.buffer);
     },
     close() {},
   };
@@ -166,12 +166,13 @@ function webglPainter(width, height, forced, lost) {
       gl.texImage2D(gl.TEXTURE_2D, 0, gl.RGBA, 256, 1, 0, gl.RGBA, gl.UNSIGNED_BYTE, bytes);
       draw();
     },
-    read() {
+    read(from = 0, to = height) {
       // Drawn again, because the drawing buffer is gone once it was shown.
       draw();
-      const px = new Uint32Array(width * height);
-      gl.readPixels(0, 0, width, height, gl.RGBA, gl.UNSIGNED_BYTE, new Uint8Array(px.buffer));
-      for (let top = 0, bottom = height - 1; top < bottom; top++, bottom--) {
+      const rows = to - from;
+      const px = new Uint32Array(width * rows);
+      gl.readPixels(0, height - to, width, rows, gl.RGBA, gl.UNSIGNED_BYTE, new Uint8Array(px.buffer));
+      for (let top = 0, bottom = rows - 1; top < bottom; top++, bottom--) {
         const row = px.slice(top * width, (top + 1) * width);
         px.copyWithin(top * width, bottom * width, (bottom + 1) * width);
         px.set(row, bottom * width);

@@ -270,6 +270,24 @@ export function pixels(palette, out) {
 }
 
 /**
+ * The rows, from and up to but without to, of the picture of this number that a
+ * heartbeat compares, as wire's Band says.
+ * @param {number} width
+ * @param {number} height
+ * @param {number} number
+ * @returns {[from: number, to: number]}
+ */
+export function band(width, height, number) {
+  const rows = Math.max(1, Math.floor((1 << 17) / Math.max(1, width)));
+  const bands = Math.ceil(height / rows);
+  if (bands <= 1) return [0, height];
+  number = Math.imul(number ^ number >>> 16, 0x85ebca6b);
+  number = Math.imul(number ^ number >>> 13, 0xc2b2ae35);
+  const from = (number >>> 16) % bands * rows;
+  return [from, Math.min(from + rows, height)];
+}
+
+/**
  * The checksum of a picture, as wire's Frame.Hash computes it from the cells: over
  * pixels 0xAABBGGRR, the alpha left out.
  * @param {Uint32Array} px

@@ -124,7 +124,7 @@ func (p *proof) step(ctx context.Context, what string, bound time.Duration, run 
 		fmt.Fprintf(p.o.Progress, "        FAILED after %s\n", human(time.Since(start)))
 		if p.v != nil {
 			picture := filepath.Join(p.o.Out, "failed.ppm")
-			if perr := p.v.screendump(picture); perr == nil {
+			if perr := p.v.screendump(picture, 0); perr == nil {
 				err = fmt.Errorf("%w\nlogs and a picture of the screen (failed.ppm) are in %s", err, p.o.Out)
 			} else {
 				err = fmt.Errorf("%w\nlogs are in %s", err, p.o.Out)

@@ -106,8 +106,9 @@ func (v *virtual) watch(ctx context.Context) (context.Context, context.CancelFun
 	return ctx, func() { cancel(nil) }
 }
 
-// screendump asks the monitor for a picture of the machine's screen.
-func (v *virtual) screendump(path string) error {
+// screendump asks the monitor for a picture of the machine's screen, or of an output of
+// the graphics card card.
+func (v *virtual) screendump(path string, output int) error {
 	conn, err := net.DialTimeout("unix", v.monitor, 5*time.Second)
 	if err != nil {
 		return err
@@ -116,7 +117,11 @@ func (v *virtual) screendump(path string) error {
 	if err := conn.SetDeadline(time.Now().Add(10 * time.Second)); err != nil {
 		return err
 	}
-	if _, err := fmt.Fprintf(conn, "screendump %s\n", path); err != nil {
+	command := "screendump " + path
+	if output > 0 {
+		command = fmt.Sprintf("%s %s %d", command, card, output)
+	}
+	if _, err := fmt.Fprintln(conn, command); err != nil {
 		return err
 	}
 	// The monitor answers with its prompt when it is done.

@@ -121,7 +121,7 @@ func proveKiosk(ctx context.Context, o ProofOptions, mark Mark) error {
 	}
 	add(p.step(ctx, "times: the daemon's READY, the first painted frame", 5*m, p.firstFrame))
 	add(p.step(ctx, "a picture of the screen with the first scene", 10*m, func(ctx context.Context) error {
-		if _, err := p.awaitWall(ctx, 150); err != nil { // past the fade from night
+		if err := p.awaitLife(ctx, 150); err != nil { // past the fade, and there is something to see
 			return err
 		}
 		return p.photograph("kiosk-first")
@@ -132,8 +132,8 @@ func proveKiosk(ctx context.Context, o ProofOptions, mark Mark) error {
 				return err
 			}
 		}
-		out, err := p.v.line.run(ctx, "ps -u sierpi-kiosk -o rss= | awk '{s+=$1} END {print int(s/1024)}'; journalctl -b -t sierpi-kiosk -o cat --no-pager | grep -m1 'the wall paints'")
-		p.figure("the wall's processes hold %s", strings.ReplaceAll(out, "\n", " MiB in all; "))
+		out, err := p.v.line.run(ctx, "ps -u sierpi-kiosk -o rss= | awk '{s+=$1} END {print int(s/1024)}'")
+		p.figure("the wall's processes hold %s MiB in all", out)
 		return err
 	}))
 	add(p.step(ctx, "what the image holds beside its packages", 5*m, p.weight))
@@ -199,7 +199,8 @@ func proveKiosk(ctx context.Context, o ProofOptions, mark Mark) error {
 func (p *proof) firstFrame(ctx context.Context) error {
 	var at [3]float64
 	for i, first := range []string{"-u sierpi.service | grep -m1 'Started sierpi'", "-u lightdm.service | grep -m1 'Started lightdm'", "-t sierpi-kiosk | grep -m1 'the wall paints'"} {
-		out, err := p.v.line.run(ctx, "journalctl -b -o short-monotonic --no-pager "+first)
+		// The daemon knows that the wall paints before the session has asked it.
+		out, err := p.v.line.run(ctx, "for i in $(seq 100); do journalctl -b -o short-monotonic --no-pager "+first+" && break; sleep 2; done")
 		if err != nil {
 			return err
 		}
@@ -423,6 +424,22 @@ func (p *proof) awaitWall(ctx context.Context, after uint64) (wallOutput, error)
 		}
 		if e := rest(ctx); e != nil {
 			return o, fmt.Errorf("%w: the wall is %q (%v)", e, o.State, err)
+		}
+	}
+}
+
+// awaitLife waits until Life is on the wall and that old.
+func (p *proof) awaitLife(ctx context.Context, generations int) error {
+	caption := regexp.MustCompile(`generation ([\d,.]+)`)
+	for {
+		page, err := get(ctx, p.http+"/")
+		if m := caption.FindStringSubmatch(page); m != nil {
+			if n, _ := strconv.Atoi(strings.NewReplacer(",", "", ".", "").Replace(m[1])); n >= generations {
+				return nil
+			}
+		}
+		if e := rest(ctx); e != nil {
+			return fmt.Errorf("%w: no generation %d yet (%v)", e, generations, err)
 		}
 	}
 }

@@ -181,8 +181,9 @@ func secureHeaders(next http.Handler) http.Handler {
 // reach through it, as http.ResponseController does by Unwrap.
 type response struct {
 	http.ResponseWriter
-	status int
-	bytes  int64
+	request *http.Request
+	status  int
+	bytes   int64
 }
 
 func (w *response) WriteHeader(status int) {
@@ -196,7 +197,7 @@ func (w *response) Write(b []byte) (int, error) {
 	if w.status == 0 {
 		w.status = http.StatusOK
 	}
-	n, err := w.ResponseWriter.Write(b)
+	n, err := writeTogether(w.ResponseWriter, w.request, b)
 	w.bytes += int64(n)
 	return n, err
 }
@@ -216,7 +217,7 @@ func (w *response) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 func outermost(log *slog.Logger, look *Look, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := time.Now()
-		rw := &response{ResponseWriter: w}
+		rw := &response{ResponseWriter: w, request: r}
 		defer func() {
 			if p := recover(); p != nil {
 				if p == http.ErrAbortHandler {

@@ -162,9 +162,7 @@ func secureHeaders(next http.Handler) http.Handler {
 		"Content-Security-Policy":      contentSecurityPolicy,
 		"X-Content-Type-Options":       "nosniff",
 		"X-Frame-Options":              "DENY", // for browsers older than frame-ancestors
-		"Referrer-Policy":              "same-origin",
 		"Cross-Origin-Resource-Policy": "same-origin",
-		"Permissions-Policy":           "camera=(self), microphone=(), geolocation=(), payment=(), usb=()",
 	} {
 		headers = append(headers, header{name, []string{value}})
 	}
@@ -175,6 +173,24 @@ func secureHeaders(next http.Handler) http.Handler {
 		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+// What a browser heeds of a page, and of nothing else.
+var (
+	referrerPolicy    = []string{"same-origin"}
+	permissionsPolicy = []string{"camera=(self), microphone=(), geolocation=(), payment=(), usb=()"}
+)
+
+// documentHeaders adds what a page needs beside what every answer has. An answer that does
+// not say what it is may turn out a page.
+func documentHeaders(h http.Header) {
+	if kind := h["Content-Type"]; len(kind) > 0 && !strings.HasPrefix(kind[0], "text/html") {
+		return
+	}
+	if h["Referrer-Policy"] == nil { // a page may say less
+		h["Referrer-Policy"] = referrerPolicy
+	}
+	h["Permissions-Policy"] = permissionsPolicy
 }
 
 // response notes what was sent, for the log and for panics. Flush and Hijack
@@ -189,6 +205,7 @@ type response struct {
 func (w *response) WriteHeader(status int) {
 	if w.status == 0 && status >= 200 {
 		w.status = status
+		documentHeaders(w.Header())
 	}
 	w.ResponseWriter.WriteHeader(status)
 }
@@ -196,6 +213,7 @@ func (w *response) WriteHeader(status int) {
 func (w *response) Write(b []byte) (int, error) {
 	if w.status == 0 {
 		w.status = http.StatusOK
+		documentHeaders(w.Header())
 	}
 	n, err := writeTogether(w.ResponseWriter, w.request, b)
 	w.bytes += int64(n)

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 )
@@ -97,6 +98,34 @@ func TestAnswersOfEveryLength(t *testing.T) {
 					t.Fatalf("%s %s, %d bytes: %s, %d bytes, %v", method, path, n, res.Status, len(got), err)
 				}
 			}
+		}
+	}
+}
+
+func TestHeadersOfPages(t *testing.T) {
+	answer := func(path, kind string) Route {
+		return Route{Method: "GET", Pattern: path, Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			if kind != "" {
+				w.Header().Set("Content-Type", kind)
+			}
+			_, _ = io.WriteString(w, "<!doctype html>")
+		})}
+	}
+	own := Route{Method: "GET", Pattern: "/own", Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Referrer-Policy", "no-referrer")
+		w.Header().Set("Content-Type", "text/html")
+		w.WriteHeader(http.StatusTeapot)
+	})}
+	h, _, _ := newSite(t, answer("/page", "text/html; charset=utf-8"), answer("/feed", "application/rss+xml"), answer("/silent", ""), own)
+	for path, want := range map[string]string{"/page": "same-origin", "/feed": "", "/silent": "same-origin", "/own": "no-referrer", "/nothing": "same-origin"} {
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, httptest.NewRequest("GET", "http://wall.local"+path, nil))
+		got := w.Result().Header
+		if got.Get("Referrer-Policy") != want || (got.Get("Permissions-Policy") != "") != (want != "") {
+			t.Errorf("%s: Referrer-Policy %q, want %q; Permissions-Policy %q", path, got.Get("Referrer-Policy"), want, got.Get("Permissions-Policy"))
+		}
+		if got.Get("Content-Security-Policy") == "" || got.Get("Cross-Origin-Resource-Policy") == "" {
+			t.Errorf("%s lacks what every answer has: %v", path, got)
 		}
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"compress/gzip"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -39,11 +40,12 @@ const (
 
 // origin is the publisher. The daemon gets a release feed of it at /sierpi; each peer
 // gets at an address of its own what the daemon makes of it, and below /gz the same
-// compressed, so that all serve the same bytes.
+// compressed, under the same headers, so that all serve the same bytes.
 type origin struct {
 	*httptest.Server
 	source, page []byte
-	packed       []byte // page, compressed
+	packed       []byte         // page, compressed
+	headers      [2]http.Header // plain, compressed
 	slow         atomic.Bool
 	maxAge       atomic.Int64 // seconds, 0 for none
 	hits         map[string]*atomic.Int32
@@ -79,14 +81,15 @@ func newOrigin(t *testing.T, peers []string) *origin {
 		if s := o.maxAge.Load(); s > 0 {
 			w.Header().Set("Cache-Control", "max-age="+strconv.FormatInt(s, 10))
 		}
-		w.Header().Set("Content-Type", "application/rss+xml; charset=utf-8")
 		switch {
 		case who == "sierpi":
+			w.Header().Set("Content-Type", "application/rss+xml; charset=utf-8")
 			_, _ = w.Write(o.source)
 		case form == "gz":
-			w.Header().Set("Content-Encoding", "gzip")
+			maps.Copy(w.Header(), o.headers[1])
 			_, _ = w.Write(o.packed)
 		default:
+			maps.Copy(w.Header(), o.headers[0])
 			_, _ = w.Write(o.page)
 		}
 	}))
@@ -192,13 +195,9 @@ func TestCachePeers(t *testing.T) {
 	startSierpi(t, o, ours)
 	<-o.arrived["sierpi"]
 	for len(o.page) < 2000 {
-		o.page = ours.body(t, "")
+		o.headers[0], o.page = ours.answer(t, "")
 	}
-	var packed bytes.Buffer
-	z := gzip.NewWriter(&packed)
-	_, _ = z.Write(o.page)
-	_ = z.Close()
-	o.packed = packed.Bytes()
+	o.headers[1], o.packed = ours.answer(t, "gzip")
 	o.maxAge.Store(int64(shortTTL / time.Second))
 
 	stock := &peer{name: "Django 3.2, pymemcache, gunicorn (5 workers)", where: "django", path: "/feed.rss"}
@@ -402,42 +401,56 @@ func startNginx(t *testing.T, o *origin, p *peer, more string) {
 	p.run(t, p.addr, nil, "nginx", "-c", conf, "-e", filepath.Join(dir, "early.log"))
 }
 
-// ask sends one request over a connection and reads the answer; keep tells whether
-// the connection can be used again.
-func (p *peer) ask(c net.Conn, in *bufio.Reader, coding string) (body []byte, keep bool, err error) {
-	request := "GET " + p.path + " HTTP/1.1\r\nHost: " + p.addr + "\r\n"
-	if coding != "" {
-		request += "Accept-Encoding: " + coding + "\r\n"
-	}
-	if _, err := io.WriteString(c, request+"\r\n"); err != nil {
-		return nil, false, err
-	}
-	resp, err := http.ReadResponse(in, nil)
-	if err != nil {
-		return nil, false, err
-	}
-	defer resp.Body.Close()
-	if got := resp.Header.Get("Content-Encoding"); resp.StatusCode != http.StatusOK || got != coding {
-		return nil, false, fmt.Errorf("%s: %s, content coding %q", p.name, resp.Status, got)
-	}
-	body, err = io.ReadAll(resp.Body)
-	return body, !resp.Close, err
-}
-
-// body asks once and returns the answer, unpacked.
-func (p *peer) body(t *testing.T, coding string) []byte {
+// answer asks once and returns the answer as it came, and those of its headers that a cache
+// hands on: not the date, the age and the length, which it tells itself, nor how long it
+// may keep the answer, which the origin says.
+func (p *peer) answer(t *testing.T, coding string) (http.Header, []byte) {
 	t.Helper()
 	c, err := net.Dial("tcp", p.addr)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	b, _, err := p.ask(c, bufio.NewReader(c), coding)
-	if err == nil && coding == "gzip" {
-		b, err = unpacked(b)
-	}
+	resp, body, err := p.ask(c, bufio.NewReader(c), coding)
 	if err != nil {
 		t.Fatalf("%s: %v", p.name, err)
+	}
+	for _, name := range []string{"Date", "Age", "Content-Length", "Cache-Control"} {
+		resp.Header.Del(name)
+	}
+	return resp.Header, body
+}
+
+// ask sends one request over a connection and reads the answer.
+func (p *peer) ask(c net.Conn, in *bufio.Reader, coding string) (*http.Response, []byte, error) {
+	request := "GET " + p.path + " HTTP/1.1\r\nHost: " + p.addr + "\r\n"
+	if coding != "" {
+		request += "Accept-Encoding: " + coding + "\r\n"
+	}
+	if _, err := io.WriteString(c, request+"\r\n"); err != nil {
+		return nil, nil, err
+	}
+	resp, err := http.ReadResponse(in, nil)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer resp.Body.Close()
+	if got := resp.Header.Get("Content-Encoding"); resp.StatusCode != http.StatusOK || got != coding {
+		return nil, nil, fmt.Errorf("%s: %s, content coding %q", p.name, resp.Status, got)
+	}
+	body, err := io.ReadAll(resp.Body)
+	return resp, body, err
+}
+
+// body asks once and returns the answer, unpacked.
+func (p *peer) body(t *testing.T, coding string) []byte {
+	t.Helper()
+	_, b := p.answer(t, coding)
+	if coding == "gzip" {
+		var err error
+		if b, err = unpacked(b); err != nil {
+			t.Fatalf("%s: %v", p.name, err)
+		}
 	}
 	return b
 }
@@ -476,7 +489,7 @@ func (p *peer) expire(t *testing.T, o *origin) {
 		p.body(t, "gzip") // the others were asked a moment ago too
 	}
 	gate := make(chan struct{})
-	waits := make([]time.Duration, clientsAtOnce)
+	waits, got := make([]time.Duration, clientsAtOnce), make([][]byte, clientsAtOnce)
 	var wg sync.WaitGroup
 	for i := range clientsAtOnce {
 		wg.Go(func() {
@@ -488,18 +501,21 @@ func (p *peer) expire(t *testing.T, o *origin) {
 				return
 			}
 			defer c.Close()
-			b, _, err := p.ask(c, bufio.NewReader(c), "gzip")
+			_, got[i], err = p.ask(c, bufio.NewReader(c), "gzip")
 			waits[i] = time.Since(start)
-			if err == nil {
-				b, err = unpacked(b)
-			}
-			if err != nil || !bytes.Equal(b, o.page) {
-				t.Errorf("%s: not the page, %v", p.name, err)
+			if err != nil {
+				t.Errorf("%s: %v", p.name, err)
 			}
 		})
 	}
 	close(gate)
 	wg.Wait()
+	// Only now: two processors that unpack have none left to serve those who still wait.
+	for _, b := range got {
+		if b, err := unpacked(b); err != nil || !bytes.Equal(b, o.page) {
+			t.Errorf("%s: not the page, %v", p.name, err)
+		}
+	}
 	time.Sleep(slowness + 500*time.Millisecond) // what is still being fetched
 	p.asked = append(p.asked, int(o.hits[p.where].Load()-before))
 	p.waits = append(p.waits, waits...)
@@ -525,12 +541,12 @@ func (p *peer) hot(t *testing.T, form int, coding string) {
 						}
 						in = bufio.NewReaderSize(c, 64<<10)
 					}
-					_, keep, err := p.ask(c, in, coding)
+					resp, _, err := p.ask(c, in, coding)
 					if err != nil {
 						t.Error(err)
 						return
 					}
-					if !keep {
+					if resp.Close {
 						_ = c.Close()
 						c = nil
 					}

@@ -44,14 +44,14 @@ func (l *crowdListener) Accept() (net.Conn, error) {
 		}
 		client := clientOf(conn.RemoteAddr().String())
 		if l.crowd.enter(client) {
-			return &crowdConn{Conn: conn, leave: sync.OnceFunc(func() { l.crowd.leave(client) })}, nil
+			return &crowdConn{wire: wire{Conn: conn}, leave: sync.OnceFunc(func() { l.crowd.leave(client) })}, nil
 		}
 		_ = conn.Close()
 	}
 }
 
 type crowdConn struct {
-	net.Conn
+	wire
 	leave func()
 }
 

@@ -162,9 +162,7 @@ func secureHeaders(next http.Handler) http.Handler {
 		"Content-Security-Policy":      contentSecurityPolicy,
 		"X-Content-Type-Options":       "nosniff",
 		"X-Frame-Options":              "DENY", // for browsers older than frame-ancestors
-		"Referrer-Policy":              "same-origin",
 		"Cross-Origin-Resource-Policy": "same-origin",
-		"Permissions-Policy":           "camera=(self), microphone=(), geolocation=(), payment=(), usb=()",
 	} {
 		headers = append(headers, header{name, []string{value}})
 	}
@@ -177,17 +175,37 @@ func secureHeaders(next http.Handler) http.Handler {
 	})
 }
 
+// What a browser heeds of a page, and of nothing else.
+var (
+	referrerPolicy    = []string{"same-origin"}
+	permissionsPolicy = []string{"camera=(self), microphone=(), geolocation=(), payment=(), usb=()"}
+)
+
+// documentHeaders adds what a page needs beside what every answer has. An answer that does
+// not say what it is may turn out a page.
+func documentHeaders(h http.Header) {
+	if kind := h["Content-Type"]; len(kind) > 0 && !strings.HasPrefix(kind[0], "text/html") {
+		return
+	}
+	if h["Referrer-Policy"] == nil { // a page may say less
+		h["Referrer-Policy"] = referrerPolicy
+	}
+	h["Permissions-Policy"] = permissionsPolicy
+}
+
 // response notes what was sent, for the log and for panics. Flush and Hijack
 // reach through it, as http.ResponseController does by Unwrap.
 type response struct {
 	http.ResponseWriter
-	status int
-	bytes  int64
+	request *http.Request
+	status  int
+	bytes   int64
 }
 
 func (w *response) WriteHeader(status int) {
 	if w.status == 0 && status >= 200 {
 		w.status = status
+		documentHeaders(w.Header())
 	}
 	w.ResponseWriter.WriteHeader(status)
 }
@@ -195,8 +213,9 @@ func (w *response) WriteHeader(status int) {
 func (w *response) Write(b []byte) (int, error) {
 	if w.status == 0 {
 		w.status = http.StatusOK
+		documentHeaders(w.Header())
 	}
-	n, err := w.ResponseWriter.Write(b)
+	n, err := writeTogether(w.ResponseWriter, w.request, b)
 	w.bytes += int64(n)
 	return n, err
 }
@@ -216,7 +235,7 @@ func (w *response) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 func outermost(log *slog.Logger, look *Look, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := time.Now()
-		rw := &response{ResponseWriter: w}
+		rw := &response{ResponseWriter: w, request: r}
 		defer func() {
 			if p := recover(); p != nil {
 				if p == http.ErrAbortHandler {

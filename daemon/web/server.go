@@ -133,6 +133,7 @@ func (s *Server) Run(ctx context.Context) error {
 		ReadHeaderTimeout: s.readHeader, ReadTimeout: s.read,
 		WriteTimeout: writeTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
 		BaseContext: func(net.Listener) context.Context { return base },
+		ConnContext: withWire,
 		ErrorLog:    slog.NewLogLogger(s.opt.Log.Handler(), slog.LevelDebug),
 	}
 	// Browsers open connections in reserve. Shutdown gives one that has sent nothing

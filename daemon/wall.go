@@ -27,7 +27,7 @@ func timetable(cfg config.Display) display.Timetable {
 		from, to, _ := config.ParseHours(s) // checked when it was loaded
 		return display.Hours{From: from, To: to}
 	}
-	t := display.Timetable{Night: hours(cfg.Night), Brightness: float64(cfg.NightBrightness) / 100, Off: hours(cfg.ScreensOff)}
+	t := display.Timetable{Night: hours(cfg.Night), Brightness: float64(cfg.NightBrightness) / 100, Off: hours(cfg.ScreensOff), Colours: display.Colours(cfg.Colours)}
 	for _, p := range cfg.Programmes {
 		t.Programmes = append(t.Programmes, display.Programme{Hours: hours(p.Hours), Scenes: p.Scenes, Dwell: time.Duration(p.Dwell)})
 	}

@@ -86,6 +86,7 @@ type Status struct {
 	Bright  float64        `json:"bright"`  // 1 by day
 	Colours Colours        `json:"colours"` // as chosen
 	Day     bool           `json:"day"`     // ink on paper now
+	Nights  bool           `json:"nights"`  // the timetable has hours of night, by which AutoColours can go
 	Economy Economy        `json:"economy"` // what the machine saves
 	Flashes float64        `json:"flashes"` // share of the worst ninth of the picture that flashed within the last second; above 0.25 the contrast is taken back
 	Damped  float64        `json:"damped"`  // contrast taken back, 0 to 1
@@ -141,7 +142,7 @@ func (s *Stage) Status() Status {
 	f := s.whole.current
 	st := Status{
 		Frame: f.Number, Scene: f.Scene, Caption: f.Caption, Bright: s.director.bright, Economy: s.economy,
-		Colours: cmp.Or(s.opt.Hours.Colours, NightColours), Day: s.director.ink,
+		Colours: cmp.Or(s.opt.Hours.Colours, NightColours), Day: s.director.ink, Nights: s.opt.Hours.Night.From != s.opt.Hours.Night.To,
 		Flashes: s.guard.share, Damped: s.guard.damp, Screens: []ScreenStatus{}, Total: s.told,
 		Outputs: s.wishes(now),
 	}

@@ -102,6 +102,8 @@ func someCards() Cards {
 	return m.Cards
 }
 
+var lit = lamp{bright: 1} // by night
+
 var noon = time.Date(2026, 11, 25, 12, 34, 0, 0, time.UTC)
 
 // Every pixel is its cell's colour, on every size and depth.
@@ -166,7 +168,7 @@ func TestDamageIsEnough(t *testing.T) {
 				if step == 8 {
 					cards.Machine, cards.Notice = nil, "The config has a mistake."
 				}
-				plates, err := tab.plates(laid{cards: cards, caption: f.Caption}, now)
+				plates, err := tab.plates(laid{lamp: lit, cards: cards, caption: f.Caption}, now)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -250,7 +252,7 @@ func TestCardsKeepToTheEdges(t *testing.T) {
 			t.Fatal(err)
 		}
 		for turn := range 2 {
-			plates, err := tab.plates(laid{cards: someCards(), caption: "Conway’s Game of Life · a random soup"}, noon.Add(time.Duration(turn)*20*time.Second))
+			plates, err := tab.plates(laid{lamp: lit, cards: someCards(), caption: "Conway’s Game of Life · a random soup"}, noon.Add(time.Duration(turn)*20*time.Second))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -295,7 +297,7 @@ func TestInvitation(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			plates, err := tab.plates(laid{cards: someCards(), invited: inv, caption: "Conway’s Game of Life · a random soup"}, noon)
+			plates, err := tab.plates(laid{lamp: lit, cards: someCards(), invited: inv, caption: "Conway’s Game of Life · a random soup"}, noon)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -328,12 +330,12 @@ func TestGhosts(t *testing.T) {
 	p.Paint(f)
 	before := contents(t, d)
 	g := ghost{Who: "Ada", Cells: []int32{100, 60, 101, 60, 239, 134, 500, 2}}
-	pl := g.plate(p.fit, f.Width, f.Height)
+	pl := g.plate(p.fit, f.Width, f.Height, false)
 	p.setPlates([]*plate{pl})
 	f.Number++
 	p.Paint(f)
-	if got := contents(t, d).RGBAAt(100*4+2, 60*4+2); got != g.colour() {
-		t.Errorf("the ghost's cell is %v, not %v", got, g.colour())
+	if got := contents(t, d).RGBAAt(100*4+2, 60*4+2); got != g.colour(false) {
+		t.Errorf("the ghost's cell is %v, not %v", got, g.colour(false))
 	}
 	if got, was := contents(t, d).RGBAAt(150*4+2, 90*4+2), before.RGBAAt(150*4+2, 90*4+2); got != was {
 		t.Errorf("beside it there is %v, and was %v", got, was)
@@ -410,11 +412,11 @@ func FuzzCards(f *testing.F) {
 				t.Fatal(err)
 			}
 		}
-		if _, err := tab.plates(laid{m.Cards, m.Invitation, m.Type, "sign"}, noon); err != nil {
+		if _, err := tab.plates(laid{lamp{m.Day, m.Bright}, m.Cards, m.Invitation, m.Type, "sign"}, noon); err != nil {
 			t.Fatal(err)
 		}
 		for _, g := range m.Ghosts {
-			if pl := g.plate(newFit(size.X, size.Y, 48, 27), 48, 27); pl != nil && !pl.area.In(image.Rectangle{Max: size}) {
+			if pl := g.plate(newFit(size.X, size.Y, 48, 27), 48, 27, m.Day); pl != nil && !pl.area.In(image.Rectangle{Max: size}) {
 				t.Fatalf("a ghost at %v", pl.area)
 			}
 		}
@@ -431,7 +433,7 @@ func BenchmarkPaint(b *testing.B) {
 			if err != nil {
 				b.Fatal(err)
 			}
-			plates, err := tab.plates(laid{cards: someCards(), caption: "Life"}, noon)
+			plates, err := tab.plates(laid{lamp: lit, cards: someCards(), caption: "Life"}, noon)
 			if err != nil {
 				b.Fatal(err)
 			}

@@ -38,6 +38,7 @@ type director struct {
 	ink    bool    // the scene is ink on paper
 	ground float64 // what is behind it: 0 is night, 1 is paper
 	veil   int     // frames on the way into the ground, 0 to fade
+	sinks  bool    // the scene is on that way, and goes it to the end
 
 	guest  string // name of a scene outside the rotation, which stays until it is dismissed
 	leaves bool   // the guest stays no longer than any scene
@@ -90,7 +91,7 @@ func (d *director) begin(i int) error {
 
 // put shows a scene, in the colours of the time, out of the dark or the paper.
 func (d *director) put(scene Scene) {
-	d.scene, d.frame = scene, 0
+	d.scene, d.frame, d.sinks = scene, 0, false
 	d.paint()
 	if d.veil = 0; d.ground != d.wantedGround() {
 		d.veil = d.fade
@@ -116,23 +117,26 @@ func (d *director) wantedGround() float64 {
 // goes into its ground, the ground changes, and the scene comes out of it again in its other
 // colours. All that while it goes on. It reports whether nothing is seen of the scene.
 //
-// The light falls and rises once, slower than three flashes a second however often somebody
-// changes his mind: the ground takes groundSeconds.
+// However often somebody changes his mind, it flashes less than three times a second: a way
+// in or out is gone to the end, and the ground takes a quarter of a second for a tenth of the light.
 func (d *director) turn() (hidden bool) {
-	switch wanted := d.wantedGround(); {
-	case d.ink != isInk(d.scene, d.setting.Day) && !d.isPlayed():
-		if d.veil < d.fade {
-			d.veil++
-			return false
-		}
+	due := d.ink != isInk(d.scene, d.setting.Day) && !d.isPlayed()
+	switch {
+	case d.sinks && d.veil < d.fade:
+		d.veil++
+		return false
+	case d.sinks || due && d.ground != d.wantedGround():
+		d.sinks = false
 		d.paint()
 		return true
-	case d.ground != wanted:
+	case d.ground != d.wantedGround():
 		step := 1 / float64(groundSeconds*d.setting.FramesPerSecond)
-		d.ground += max(-step, min(step, wanted-d.ground))
+		d.ground += max(-step, min(step, d.wantedGround()-d.ground))
 		return true
 	case d.veil > 0:
 		d.veil--
+	case due:
+		d.sinks = true
 	}
 	return false
 }
@@ -189,7 +193,7 @@ func (d *director) setBrightness(b float64) { d.wanted = b }
 func (d *director) light0() {
 	d.bright = d.wanted
 	d.paint()
-	d.ground, d.veil = d.wantedGround(), 0
+	d.ground, d.veil, d.sinks = d.wantedGround(), 0, false
 }
 
 // dimSeconds is how long the way from dark to bright would take.

@@ -41,7 +41,7 @@ func lookedAt(t *testing.T) string {
 	return dir
 }
 
-// TestContactSheet draws every scene by night and by day, at 16:9 and 5:3, into
+// TestContactSheet draws every scene by night and by day, at 16:9, 5:3 and upright, into
 // contact-sheet.png of a folder, for people to look at: make contact-sheet.
 func TestContactSheet(t *testing.T) {
 	dir := lookedAt(t)
@@ -53,7 +53,7 @@ func TestContactSheet(t *testing.T) {
 		day    bool
 		moment int
 	}
-	columns := []column{{480, false, 0}, {480, false, 1}, {480, true, 1}, {450, false, 1}, {450, true, 0}}
+	columns := []column{{480, false, 0}, {480, false, 1}, {480, true, 1}, {450, false, 1}, {450, true, 0}, {152, false, 1}, {152, true, 1}}
 	const height, gap = 270, 12
 	names := display.SceneNames()
 	width := gap

@@ -329,7 +329,7 @@ func (t *typesetter) draw(s set, l lamp, screen image.Point, unit, edge float64,
 func (st style) behind(drawn *image.RGBA, area, whole image.Rectangle) {
 	cx, cy := float64(whole.Min.X+whole.Max.X)/2, float64(whole.Min.Y+whole.Max.Y)/2
 	rx, ry := float64(whole.Dx())/2, float64(whole.Dy())/2
-	stops := [][2]float64{{0, 0.9}, {0.55, 0.8}, {0.8, 0.4}, {1, 0}}
+	stops := [][2]float64{{0, 0.9}, {0.65, 0.84}, {0.83, 0.58}, {1, 0}}
 	for y := range area.Dy() {
 		for x := range area.Dx() {
 			dx, dy := (float64(x+area.Min.X)+0.5-cx)/rx, (float64(y+area.Min.Y)+0.5-cy)/ry

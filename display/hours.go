@@ -1,6 +1,7 @@
 package display
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -70,7 +71,7 @@ func (s *Stage) SetColours(c Colours) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	t := s.opt.Hours
-	t.Colours = c
+	t.Colours = cmp.Or(c, "none")
 	if err := t.checkColours(); err != nil {
 		return err
 	}

@@ -290,8 +290,8 @@ func (t *typesetter) draw(s set, l lamp, screen image.Point, unit, edge float64,
 	text := image.Rectangle{corner, corner.Add(image.Pt(w, h))}.Add(shift)
 	area := text
 	if !s.plain {
-		area.Min = area.Min.Sub(image.Pt(int(14*unit), int(8*unit)))
-		area.Max = area.Max.Add(image.Pt(int(14*unit), int(8*unit)))
+		area.Min = area.Min.Sub(image.Pt(int(16*unit), int(9*unit)))
+		area.Max = area.Max.Add(image.Pt(int(16*unit), int(9*unit)))
 	}
 	whole := area
 	area = area.Intersect(image.Rectangle{Max: screen})

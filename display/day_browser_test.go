@@ -96,7 +96,7 @@ func TestCardsByDayAndNight(t *testing.T) {
 	}{
 		{"night", display.NightColours, display.Hours{}, "rgb(5, 6, 12)", 4.5},
 		{"day", display.DayColours, display.Hours{}, "rgb(244, 241, 231)", 4.5},
-		{"day-dimmed", display.DayColours, display.Hours{To: 24 * 60}, "rgb(244, 241, 231)", 2.5},
+		{"day-dimmed", display.DayColours, display.Hours{To: 24 * 60}, "rgb(244, 241, 231)", 2},
 	} {
 		dimmed := step.night != display.Hours{}
 		if s == nil || dimmed {

@@ -149,6 +149,12 @@ class Screen {
   #take(frame) {
     if (this.paused) return;
     this.#frame = frame;
+    // Life moves in every second frame. One like the last is on view already: not even
+    // an animation frame is asked for, which costs a browser without a GPU more than the painting.
+    if (frame.same && this.#due === 0 && this.#painters.length > 0 && this.#rung !== "png" && !document.hidden) {
+      this.#shown(frame);
+      return;
+    }
     if (this.#due === 0) {
       this.#due = requestAnimationFrame(() => {
         this.#due = 0;
@@ -198,11 +204,16 @@ class Screen {
       this.#painters[0].paint(frame);
     }
     this.#surround(frame);
-    this.painted = frame.number;
     cardTable.setCaption(frame.caption);
+    this.#shown(frame);
+    this.#spent += performance.now() - began;
+  }
+
+  /** @param {Frame} frame is on view */
+  #shown(frame) {
+    this.painted = frame.number;
     this.#count++;
     this.total++;
-    this.#spent += performance.now() - began;
     this.link.painted(frame.number);
   }
 

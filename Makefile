@@ -38,7 +38,7 @@ proof: ## the chat loses nothing: 50 clients, faults, kill -9, for MINUTES=3 on 
 pictures: ## the pictures of docs/, from the real daemon in a real browser
 	SIERPI_PICTURES=$(CURDIR)/docs/pictures go test -count=1 -tags long ./cmd/sierpi -run TestPictures
 
-contact-sheet: ## every scene, by night and by day, at 16:9 and 5:3, into docs/pictures
+contact-sheet: ## every scene, by night and by day, at 16:9, 5:3 and upright, into docs/pictures
 	SIERPI_SHEET=$(CURDIR)/docs/pictures go test -count=1 -tags long ./display -run TestContactSheet
 
 soak: ## twenty minutes of the wall in Chromium, a line a minute

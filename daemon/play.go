@@ -23,6 +23,7 @@ func playRoutes(look *web.Look, stage *display.Stage, db *store.DB, log *slog.Lo
 		MinSpeed: sierpinski.MinSpeed, MaxSpeed: sierpinski.MaxSpeed,
 		Board: boards.ServeBoard, Control: boards.ServeControl,
 		Scores: scores.best,
+		Day:    func() bool { return stage.Status().Day },
 		Settings: func(context.Context) (map[string]json.RawMessage, error) {
 			out := make(map[string]json.RawMessage)
 			for name, f := range stage.Figures() {

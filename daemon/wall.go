@@ -27,7 +27,7 @@ func timetable(cfg config.Display) display.Timetable {
 		from, to, _ := config.ParseHours(s) // checked when it was loaded
 		return display.Hours{From: from, To: to}
 	}
-	t := display.Timetable{Night: hours(cfg.Night), Brightness: float64(cfg.NightBrightness) / 100, Off: hours(cfg.ScreensOff)}
+	t := display.Timetable{Night: hours(cfg.Night), Brightness: float64(cfg.NightBrightness) / 100, Off: hours(cfg.ScreensOff), Colours: display.Colours(cfg.Colours)}
 	for _, p := range cfg.Programmes {
 		t.Programmes = append(t.Programmes, display.Programme{Hours: hours(p.Hours), Scenes: p.Scenes, Dwell: time.Duration(p.Dwell)})
 	}
@@ -91,7 +91,8 @@ func sceneTitle(name string) string {
 func ownerView(stage *display.Stage, visitors *web.VisitorDoor) page.OwnerView {
 	status := stage.Status()
 	v := page.OwnerView{
-		Caption: status.Caption, Scene: status.Scene, Bright: int(100*status.Bright + 0.5), Hold: stage.Held(), Frozen: visitors.Frozen(),
+		Caption: status.Caption, Scene: status.Scene, Bright: int(100*status.Bright + 0.5),
+		Colours: string(status.Colours), Day: status.Day, Nights: status.Nights, Hold: stage.Held(), Frozen: visitors.Frozen(),
 	}
 	if e := status.Economy; e.Pace > 1 || e.Coarse > 1 {
 		v.Saving = "every " + ordinal(e.Pace) + " frame"
@@ -156,6 +157,8 @@ func ownerAct(stage *display.Stage, visitors *web.VisitorDoor, form url.Values) 
 		return input(stage.Steer("next", "", false))
 	case "hold", "release":
 		return input(stage.Steer("hold", "", do == "hold"))
+	case "colours":
+		return input(stage.SetColours(display.Colours(form.Get("colours"))))
 	case "power":
 		return input(stage.SetPower(form.Get("output"), display.Power(form.Get("power"))))
 	case "ban":

@@ -64,7 +64,7 @@ func (f *figureBoard) set(s sierpinski.Settings) error {
 		if err != nil {
 			return err
 		}
-		f.triangle = triangle{scene}
+		f.triangle = triangle{Scene: scene}
 	}
 	s.Seed = seed
 	f.settings = s

@@ -212,6 +212,7 @@ func (s *Stage) playSnake() (*serpent, error) {
 	if err != nil {
 		return nil, err
 	}
+	sp.daylight(setting.Day)
 	sp.auto, sp.playing = false, false
 	s.director.invite("snake", sp)
 	return sp, nil

@@ -5,6 +5,16 @@ import "github.com/sierpi/sierpi/display/wire"
 // By day the scenes are ink on paper: what glows by night is dark, and what fades goes
 // pale.
 
+// Colours choose between the two on a stage.
+type Colours string
+
+// The colours of a stage.
+const (
+	NightColours Colours = "night" // light in the dark
+	DayColours   Colours = "day"   // ink on paper
+	AutoColours  Colours = "auto"  // the night's in the timetable's hours of night, else the day's
+)
+
 // paper is behind everything by day.
 var paper = wire.RGB{0xf4, 0xf1, 0xe7}
 
@@ -53,17 +63,27 @@ func inks(stops ...stop) []wire.RGB {
 	return colours
 }
 
-// A daylit scene can be shown as ink on paper. It is asked once, before the first frame.
-type daylit interface{ daylight() }
+// A daylit scene can be shown as ink on paper and as light in the dark. It may be changed at
+// any time, but while nothing of it is seen: its picture leaps.
+type daylit interface{ daylight(day bool) }
 
-func (s *soup) daylight()     { s.light.setColours(emberInk()) }
-func (l *line) daylight()     { l.light.setColours(prismInk()) }
-func (sp *serpent) daylight() { sp.light.setColours(auroraInk()) }
+func (s *soup) daylight(day bool)     { s.light.setColours(either(day, emberInk, embers)) }
+func (l *line) daylight(day bool)     { l.light.setColours(either(day, prismInk, prism)) }
+func (sp *serpent) daylight(day bool) { sp.light.setColours(either(day, auroraInk, aurora)) }
+func (t *triangle) daylight(day bool) { t.SetDay(day || t.always) }
 
-// ground is what a scene comes out of and goes into.
-func (s Setting) ground() wire.RGB {
-	if s.Day {
-		return paper
+func either(day bool, ink, light func() []wire.RGB) []wire.RGB {
+	if day {
+		return ink()
 	}
-	return night
+	return light()
+}
+
+// isInk reports whether the scene is ink on paper where the stage asks for it, or does not.
+func isInk(scene Scene, day bool) bool {
+	if t, ok := scene.(*triangle); ok && t.always {
+		return true
+	}
+	_, ok := scene.(daylit)
+	return ok && day
 }

@@ -35,6 +35,11 @@ type director struct {
 	bright float64 // 0 to 1
 	wanted float64 // what bright goes to, within a few seconds
 
+	ink    bool    // the scene is ink on paper
+	ground float64 // what is behind it: 0 is night, 1 is paper
+	veil   int     // frames on the way into the ground, 0 to fade
+	sinks  bool    // the scene is on that way, and goes it to the end
+
 	guest  string // name of a scene outside the rotation, which stays until it is dismissed
 	leaves bool   // the guest stays no longer than any scene
 }
@@ -79,9 +84,74 @@ func (d *director) begin(i int) error {
 	if err != nil {
 		return fmt.Errorf("display: %w", err)
 	}
-	d.scene, d.at, d.frame = scene, i, 0
+	d.at = i
+	d.put(scene)
 	return nil
 }
+
+// put shows a scene, in the colours of the time, out of the dark or the paper.
+func (d *director) put(scene Scene) {
+	d.scene, d.frame, d.sinks = scene, 0, false
+	d.paint()
+	if d.veil = 0; d.ground != d.wantedGround() {
+		d.veil = d.fade
+	}
+}
+
+// paint gives the scene, of which nothing is seen, the colours of the time.
+func (d *director) paint() {
+	d.ink = isInk(d.scene, d.setting.Day)
+	if l, ok := d.scene.(daylit); ok {
+		l.daylight(d.ink)
+	}
+}
+
+func (d *director) wantedGround() float64 {
+	if d.ink {
+		return 1
+	}
+	return 0
+}
+
+// turn goes on from light in the dark to ink on paper, or back, where that is due: the scene
+// goes into its ground, the ground changes, and the scene comes out of it again in its other
+// colours. All that while it goes on. It reports whether nothing is seen of the scene.
+//
+// However often somebody changes his mind, it flashes less than three times a second: a way
+// in or out is gone to the end, and the ground takes a quarter of a second for a tenth of the light.
+func (d *director) turn() (hidden bool) {
+	due := d.ink != isInk(d.scene, d.setting.Day) && !d.isPlayed()
+	switch {
+	case d.sinks && d.veil < d.fade:
+		d.veil++
+		return false
+	case d.sinks || due && d.ground != d.wantedGround():
+		d.sinks = false
+		d.paint()
+		return true
+	case d.ground != d.wantedGround():
+		step := 1 / float64(groundSeconds*d.setting.FramesPerSecond)
+		d.ground += max(-step, min(step, d.wantedGround()-d.ground))
+		return true
+	case d.veil > 0:
+		d.veil--
+	case due:
+		d.sinks = true
+	}
+	return false
+}
+
+// groundSeconds is how long night takes to become paper.
+const groundSeconds = 4
+
+// isPlayed reports whether somebody plays on the wall, who must see it.
+func (d *director) isPlayed() bool { return d.guest != "" && !d.leaves }
+
+// setDay chooses between ink on paper and light in the dark.
+func (d *director) setDay(day bool) { d.setting.Day = day }
+
+// onPaper reports whether what is over the picture stands on a light ground.
+func (d *director) onPaper() bool { return d.ground > 0.6 }
 
 // make makes a scene; there is one universe of Life, whenever it is shown.
 func (d *director) make(name string) (Scene, error) {
@@ -119,8 +189,12 @@ func (d *director) setProgramme(i int) {
 // setBrightness dims, or lights up again, within a few seconds.
 func (d *director) setBrightness(b float64) { d.wanted = b }
 
-// light0 takes the wanted brightness at once: nobody has seen another.
-func (d *director) light0() { d.bright = d.wanted }
+// light0 takes the wanted brightness and colours at once: nobody has seen others.
+func (d *director) light0() {
+	d.bright = d.wanted
+	d.paint()
+	d.ground, d.veil, d.sinks = d.wantedGround(), 0, false
+}
 
 // dimSeconds is how long the way from dark to bright would take.
 const dimSeconds = 8
@@ -159,7 +233,8 @@ func (d *director) stay(seconds int) {
 
 // invite shows a scene outside the rotation, until it is dismissed.
 func (d *director) invite(name string, scene Scene) {
-	d.scene, d.guest, d.leaves, d.frame = scene, name, false, 0
+	d.guest, d.leaves = name, false
+	d.put(scene)
 }
 
 // dismiss goes on with the rotation, if that guest is still there.
@@ -178,7 +253,7 @@ func (d *director) setFigure(f sierpinski.Settings, show bool) {
 	figures[f.Scene] = f
 	d.setting.Figures = figures
 	switch {
-	case d.guest != "" && !d.leaves: // somebody plays
+	case d.isPlayed():
 	case show || f.Scene == d.name():
 		if err := d.show(f.Scene); err != nil {
 			d.log.Error("the scene cannot be shown; the wall goes on", "scene", f.Scene, "error", err)
@@ -188,14 +263,20 @@ func (d *director) setFigure(f sierpinski.Settings, show bool) {
 
 // step advances by one frame.
 func (d *director) step() {
-	d.frame++
+	hidden := d.turn()
 	if d.held > 0 {
 		// Its time begins anew when it is let go, so that it fades.
 		d.held, d.frame = d.held-1, min(d.frame, max(d.fade, d.dwell/2))
 	}
 	step := 1 / float64(dimSeconds*d.setting.FramesPerSecond)
 	d.bright += max(-step, min(step, d.wanted-d.bright))
-	if d.rotates() && d.frame >= d.dwell {
+	if hidden {
+		if d.frame > 0 {
+			d.scene.Step()
+		}
+		return // its time, and one that is new, waits until it is seen
+	}
+	if d.frame++; d.rotates() && d.frame >= d.dwell {
 		d.skip()
 		return
 	}
@@ -220,14 +301,17 @@ func (d *director) skip() {
 
 // light is how bright the scene is now, 0 to 1.
 func (d *director) light() float64 {
-	if d.fade == 0 {
+	if d.fade == 0 { // one frame a second
+		if d.ground != d.wantedGround() {
+			return 0
+		}
 		return 1
 	}
 	t := min(1, float64(d.frame)/float64(d.fade))
 	if d.rotates() {
 		t = min(t, float64(d.dwell-d.frame)/float64(d.fade))
 	}
-	t = max(0, t)
+	t = max(0, min(t, 1-float64(d.veil)/float64(d.fade)))
 	// The eye takes the square for even.
 	return t * t
 }
@@ -236,10 +320,14 @@ func (d *director) light() float64 {
 func (d *director) draw(f *wire.Frame) {
 	d.scene.Draw(f)
 	f.Scene, f.Caption = d.name(), d.scene.Caption()
+	ground := mix(night, paper, d.ground*d.ground)
 	// The eye takes the square of a share of the light for its half.
-	if light := d.light() * d.bright * d.bright; light < 1 {
+	if light, bright := d.light(), d.bright*d.bright; light*bright < 1 {
 		for i, c := range f.Palette {
-			f.Palette[i] = mix(d.setting.ground(), c, light)
+			for k := range c {
+				seen := toLinear(c[k])*light + toLinear(ground[k])*(1-light)
+				f.Palette[i][k] = toSRGB(seen*bright + toLinear(night[k])*(1-bright))
+			}
 		}
 	}
 }

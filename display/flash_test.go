@@ -135,10 +135,11 @@ func TestGuardLeavesScenesAlone(t *testing.T) {
 	if systemtest.Hurried() {
 		seconds = 10
 	}
-	for _, name := range SceneNames() {
-		t.Run(name, func(t *testing.T) {
+	for i := range 2 * len(SceneNames()) {
+		name, day := SceneNames()[i/2], i%2 == 1
+		t.Run(name+map[bool]string{true: "-day"}[day], func(t *testing.T) {
 			t.Parallel()
-			s, err := NewScene(name, Setting{Width: w, Height: h, FramesPerSecond: fps, Seed: 5})
+			s, err := NewScene(name, Setting{Width: w, Height: h, FramesPerSecond: fps, Seed: 5, Day: day})
 			if err != nil {
 				t.Fatal(err)
 			}

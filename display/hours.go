@@ -1,7 +1,10 @@
 package display
 
 import (
+	"cmp"
 	"context"
+	"errors"
+	"fmt"
 	"time"
 )
 
@@ -28,6 +31,7 @@ type Programme struct {
 type Timetable struct {
 	Night      Hours   // dimmed
 	Brightness float64 // by night, 0.1 to 1; 0 is 1
+	Colours    Colours // "" is NightColours
 	Off        Hours   // the machine's screens are switched off
 	Programmes []Programme
 }
@@ -48,6 +52,45 @@ func (t Timetable) now(at time.Time) (programme int, night, off bool) {
 		}
 	}
 	return programme, t.Night.contain(minute), t.Off.contain(minute)
+}
+
+// isDay reports whether the wall is ink on paper at a moment. While nobody knows the time it is
+// not: a wall that glares in the night is worse than one that is dark by day.
+func (t Timetable) isDay(at time.Time) bool {
+	switch t.Colours {
+	case DayColours:
+		return true
+	case AutoColours:
+		return at.Year() >= firstTrustedYear && !t.Night.contain(at.Hour()*60+at.Minute())
+	}
+	return false
+}
+
+// SetColours changes the colours until the stage ends; the wall turns within a few seconds.
+func (s *Stage) SetColours(c Colours) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t := s.opt.Hours
+	t.Colours = cmp.Or(c, "none")
+	if err := t.checkColours(); err != nil {
+		return err
+	}
+	s.opt.Hours = t
+	s.keepHours(time.Now())
+	return nil
+}
+
+func (t Timetable) checkColours() error {
+	switch t.Colours {
+	case "", NightColours, DayColours:
+	case AutoColours:
+		if t.Night.From == t.Night.To {
+			return errors.New("the colours go by the hours of night, and there are none: name them, or choose day or night")
+		}
+	default:
+		return fmt.Errorf("there are no colours %q; there are %q, %q and %q", t.Colours, NightColours, DayColours, AutoColours)
+	}
+	return nil
 }
 
 // firstTrustedYear is before this program was written, and long after 1970.
@@ -80,6 +123,7 @@ func (s *Stage) keepHours(at time.Time) {
 		bright = min(1, b)
 	}
 	s.director.setBrightness(bright)
+	s.director.setDay(s.opt.Hours.isDay(at))
 	s.director.setProgramme(programme)
 	s.setDark(off)
 }

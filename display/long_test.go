@@ -41,7 +41,7 @@ func lookedAt(t *testing.T) string {
 	return dir
 }
 
-// TestContactSheet draws every scene by night and by day, at 16:9 and 5:3, into
+// TestContactSheet draws every scene by night and by day, at 16:9, 5:3 and upright, into
 // contact-sheet.png of a folder, for people to look at: make contact-sheet.
 func TestContactSheet(t *testing.T) {
 	dir := lookedAt(t)
@@ -53,7 +53,7 @@ func TestContactSheet(t *testing.T) {
 		day    bool
 		moment int
 	}
-	columns := []column{{480, false, 0}, {480, false, 1}, {480, true, 1}, {450, false, 1}, {450, true, 0}}
+	columns := []column{{480, false, 0}, {480, false, 1}, {480, true, 1}, {450, false, 1}, {450, true, 0}, {152, false, 1}, {152, true, 1}}
 	const height, gap = 270, 12
 	names := display.SceneNames()
 	width := gap
@@ -139,38 +139,40 @@ func TestShots(t *testing.T) {
 		w, h int
 	}{{"1080", 1920, 1080}, {"4x3", 1024, 768}, {"480", 800, 480}, {"upright", 1080, 1920}}
 	for scene, after := range at {
-		t.Run(scene, func(t *testing.T) {
-			s := newStage(t, display.Options{Scenes: []string{scene}, Cards: exampleCards, Kiosk: asKiosk})
-			if err := s.Invite(exampleInvitation()); err != nil {
-				t.Fatal(err)
-			}
-			base := serve(t, s)
-			for _, size := range sizes {
-				ctx := newBrowser(t, size.w, size.h)
-				if err := chromedp.Do(ctx, chromedp.EmulateViewport(int64(size.w), int64(size.h)), chromedp.Navigate(base+"/kiosk")); err != nil {
+		for _, colours := range []display.Colours{display.NightColours, display.DayColours} {
+			t.Run(scene+"-"+string(colours), func(t *testing.T) {
+				s := newStage(t, display.Options{Scenes: []string{scene}, Cards: exampleCards, Kiosk: asKiosk, Hours: display.Timetable{Colours: colours}})
+				if err := s.Invite(exampleInvitation()); err != nil {
 					t.Fatal(err)
 				}
-				if _, err := chromedp.Run(ctx, chromedp.Poll[bool]("globalThis.sierpi?.screen.painted > "+after)); err != nil {
-					t.Fatal(err)
+				base := serve(t, s)
+				for _, size := range sizes {
+					ctx := newBrowser(t, size.w, size.h)
+					if err := chromedp.Do(ctx, chromedp.EmulateViewport(int64(size.w), int64(size.h)), chromedp.Navigate(base+"/kiosk")); err != nil {
+						t.Fatal(err)
+					}
+					if _, err := chromedp.Run(ctx, chromedp.Poll[bool]("globalThis.sierpi?.screen.painted > "+after)); err != nil {
+						t.Fatal(err)
+					}
+					for range map[string]int{"life": 0, "line": 1, "zoom": 2}[scene] {
+						eval[any](t, ctx, "sierpi.cardTable.turn()")
+					}
+					if err := chromedp.Do(ctx, chromedp.Sleep(1800*time.Millisecond)); err != nil { // the story fades in
+						t.Fatal(err)
+					}
+					shot, err := chromedp.Run(ctx, chromedp.CaptureScreenshot())
+					if err != nil {
+						t.Fatal(err)
+					}
+					if err := os.WriteFile(filepath.Join(dir, scene+"-"+string(colours)+"-"+size.name+".png"), shot, 0o644); err != nil {
+						t.Fatal(err)
+					}
+					if err := chromedp.Cancel(ctx); err != nil {
+						t.Log(err)
+					}
 				}
-				for range map[string]int{"life": 0, "line": 1, "zoom": 2}[scene] {
-					eval[any](t, ctx, "sierpi.cardTable.turn()")
-				}
-				if err := chromedp.Do(ctx, chromedp.Sleep(1800*time.Millisecond)); err != nil { // the story fades in
-					t.Fatal(err)
-				}
-				shot, err := chromedp.Run(ctx, chromedp.CaptureScreenshot())
-				if err != nil {
-					t.Fatal(err)
-				}
-				if err := os.WriteFile(filepath.Join(dir, scene+"-"+size.name+".png"), shot, 0o644); err != nil {
-					t.Fatal(err)
-				}
-				if err := chromedp.Cancel(ctx); err != nil {
-					t.Log(err)
-				}
-			}
-		})
+			})
+		}
 	}
 }
 

@@ -42,7 +42,7 @@ const (
 // with more the finest step of cooling would be too large a change of
 // light), the colours of heat 0 to 127 and how many heats a second a dead cell loses at most.
 func newPhosphor(width, height, fps, steps int, colours []wire.RGB, cooling float64) *phosphor {
-	p := &phosphor{cells: make([]uint8, width*height), width: width, table: make([]uint8, 256), cooling: cooling}
+	p := &phosphor{cells: make([]uint8, width*height), width: width, cooling: cooling}
 	// At most every second frame, as the life below: a frame in which nothing changes costs a
 	// browser next to nothing, and it is the browser that works hardest.
 	p.every = max(min(2, fps/10), (fps+steps-1)/steps)
@@ -51,10 +51,10 @@ func newPhosphor(width, height, fps, steps int, colours []wire.RGB, cooling floa
 	return p
 }
 
-// setColours gives each heat its colour, and makes the cooling as slow as these ask for. It is
-// called before the first frame.
+// setColours gives each heat its colour, and makes the cooling as slow as these ask for.
 func (p *phosphor) setColours(colours []wire.RGB) {
 	p.colour = colours
+	p.table = make([]uint8, 256) // frames keep the one before
 	for heat := range maxHeat + 1 {
 		up := heat + 1
 		if heat < freshHeat {

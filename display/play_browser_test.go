@@ -71,6 +71,7 @@ func newPlayHouse(t testing.TB, role web.Role, o display.BoardOptions) *playHous
 		t.Fatal(err)
 	}
 	routes, err := page.PlayRoutes(page.PlayOptions{
+		Day:  func() bool { return false },
 		Look: look, Patterns: display.PagePatterns(), Scenes: display.PageScenes(), Colours: sierpinski.Colours(),
 		MinSpeed: sierpinski.MinSpeed, MaxSpeed: sierpinski.MaxSpeed,
 		Board: house.boards.ServeBoard, Control: house.boards.ServeControl, Scores: house.scores.best,

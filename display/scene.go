@@ -49,7 +49,7 @@ func SceneNames() []string {
 func NewScene(name string, s Setting) (Scene, error) {
 	scene, err := newScene(name, s)
 	if d, ok := scene.(daylit); ok && err == nil && s.Day {
-		d.daylight()
+		d.daylight(true)
 	}
 	return scene, err
 }
@@ -66,7 +66,6 @@ func newScene(name string, s Setting) (Scene, error) {
 	if slices.Contains(sierpinski.Names(), name) {
 		figure := s.Figures[name]
 		figure.Scene = name
-		figure.Day = figure.Day || s.Day
 		if figure.Seed == 0 {
 			figure.Seed = uint32(s.Seed)
 		}
@@ -79,13 +78,16 @@ func newScene(name string, s Setting) (Scene, error) {
 		if err != nil {
 			return nil, fmt.Errorf("scene %q: %w", name, err)
 		}
-		return &triangle{inner}, nil
+		return &triangle{inner, figure.Day}, nil
 	}
 	return nil, fmt.Errorf("there is no scene %q; there are %s", name, strings.Join(SceneNames(), ", "))
 }
 
 // triangle is a scene of package sierpinski.
-type triangle struct{ sierpinski.Scene }
+type triangle struct {
+	sierpinski.Scene
+	always bool // ink on paper, whatever the others are
+}
 
 func (t *triangle) Draw(f *wire.Frame) {
 	f.Bits = t.Bits()

@@ -129,62 +129,64 @@ func BenchmarkWire(b *testing.B) {
 
 var update = flag.Bool("update", false, "draw the golden pictures anew")
 
-// TestGoldenPictures holds every scene's look: two moments each, of a small stage. After a
+// TestGoldenPictures holds every scene's look: two moments by night, one of them by day too, of a small stage. After a
 // change that is meant, look at the new ones: go test -run Golden -update.
 func TestGoldenPictures(t *testing.T) {
 	for _, name := range display.SceneNames() {
-		t.Run(name, func(t *testing.T) {
-			s, err := display.NewScene(name, display.Setting{Width: 160, Height: 90, FramesPerSecond: 30, Seed: 3})
-			if err != nil {
-				t.Fatal(err)
-			}
-			f := &wire.Frame{Number: 1, Width: 160, Height: 90, Cells: make([]uint8, 160*90)}
-			for n := 1; n <= 600; n++ {
-				s.Step()
-				if n != 240 && n != 600 {
-					continue
-				}
-				s.Draw(f)
-				path := filepath.Join("testdata", "golden", fmt.Sprintf("%s-%d.png", name, n))
-				img := display.Image(f, 1)
-				if *update {
-					var buf bytes.Buffer
-					if err := png.Encode(&buf, img); err != nil {
-						t.Fatal(err)
-					}
-					if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-						t.Fatal(err)
-					}
-					if err := os.WriteFile(path, buf.Bytes(), 0o644); err != nil {
-						t.Fatal(err)
-					}
-				}
-				file, err := os.Open(path)
+		for _, day := range []bool{false, true} {
+			t.Run(name+map[bool]string{true: "-day"}[day], func(t *testing.T) {
+				s, err := display.NewScene(name, display.Setting{Width: 160, Height: 90, FramesPerSecond: 30, Seed: 3, Day: day})
 				if err != nil {
 					t.Fatal(err)
 				}
-				want, err := png.Decode(file)
-				file.Close()
-				if err != nil {
-					t.Fatal(err)
-				}
-				different := 0
-				for i := range f.Cells {
-					// Colours are mixed in floating point, which may round by one
-					// elsewhere; the cells are exact everywhere.
-					r0, g0, b0, _ := img.At(i%f.Width, i/f.Width).RGBA()
-					r1, g1, b1, _ := want.At(i%f.Width, i/f.Width).RGBA()
-					for _, d := range [3]int{int(r0>>8) - int(r1>>8), int(g0>>8) - int(g1>>8), int(b0>>8) - int(b1>>8)} {
-						if d < -1 || d > 1 {
-							different++
-							break
+				f := &wire.Frame{Number: 1, Width: 160, Height: 90, Cells: make([]uint8, 160*90)}
+				for n := 1; n <= 600; n++ {
+					s.Step()
+					if n != 600 && (day || n != 240) {
+						continue
+					}
+					s.Draw(f)
+					path := filepath.Join("testdata", "golden", fmt.Sprintf("%s-%d%s.png", name, n, map[bool]string{true: "-day"}[day]))
+					img := display.Image(f, 1)
+					if *update {
+						var buf bytes.Buffer
+						if err := png.Encode(&buf, img); err != nil {
+							t.Fatal(err)
+						}
+						if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+							t.Fatal(err)
+						}
+						if err := os.WriteFile(path, buf.Bytes(), 0o644); err != nil {
+							t.Fatal(err)
 						}
 					}
+					file, err := os.Open(path)
+					if err != nil {
+						t.Fatal(err)
+					}
+					want, err := png.Decode(file)
+					file.Close()
+					if err != nil {
+						t.Fatal(err)
+					}
+					different := 0
+					for i := range f.Cells {
+						// Colours are mixed in floating point, which may round by one
+						// elsewhere; the cells are exact everywhere.
+						r0, g0, b0, _ := img.At(i%f.Width, i/f.Width).RGBA()
+						r1, g1, b1, _ := want.At(i%f.Width, i/f.Width).RGBA()
+						for _, d := range [3]int{int(r0>>8) - int(r1>>8), int(g0>>8) - int(g1>>8), int(b0>>8) - int(b1>>8)} {
+							if d < -1 || d > 1 {
+								different++
+								break
+							}
+						}
+					}
+					if different > 0 {
+						t.Errorf("%s: %d of %d cells differ", path, different, len(f.Cells))
+					}
 				}
-				if different > 0 {
-					t.Errorf("%s: %d of %d cells differ", path, different, len(f.Cells))
-				}
-			}
-		})
+			})
+		}
 	}
 }

@@ -1,6 +1,7 @@
 package display
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -83,6 +84,9 @@ type Status struct {
 	Scene   string         `json:"scene"`
 	Caption string         `json:"caption"`
 	Bright  float64        `json:"bright"`  // 1 by day
+	Colours Colours        `json:"colours"` // as chosen
+	Day     bool           `json:"day"`     // ink on paper now
+	Nights  bool           `json:"nights"`  // the timetable has hours of night, by which AutoColours can go
 	Economy Economy        `json:"economy"` // what the machine saves
 	Flashes float64        `json:"flashes"` // share of the worst ninth of the picture that flashed within the last second; above 0.25 the contrast is taken back
 	Damped  float64        `json:"damped"`  // contrast taken back, 0 to 1
@@ -138,6 +142,7 @@ func (s *Stage) Status() Status {
 	f := s.whole.current
 	st := Status{
 		Frame: f.Number, Scene: f.Scene, Caption: f.Caption, Bright: s.director.bright, Economy: s.economy,
+		Colours: cmp.Or(s.opt.Hours.Colours, NightColours), Day: s.director.ink, Nights: s.opt.Hours.Night.From != s.opt.Hours.Night.To,
 		Flashes: s.guard.share, Damped: s.guard.damp, Screens: []ScreenStatus{}, Total: s.told,
 		Outputs: s.wishes(now),
 	}
@@ -298,7 +303,8 @@ func (s *Stage) lightMessage(sc *screen, off bool) []byte {
 		Type   string  `json:"type"`
 		On     bool    `json:"on"`
 		Bright float64 `json:"bright"`
-	}{"light", !off, s.director.wanted})
+		Day    bool    `json:"day"`
+	}{"light", !off, s.director.wanted, s.director.onPaper()})
 	if err != nil {
 		s.opt.Logger.Error("the light's message cannot be written as JSON", "error", err)
 	}
@@ -325,8 +331,8 @@ func (sc *screen) setRate(fps int, asked float64) {
 // universe as ParseViewport reads it; output, of the machine's own screens the name of the
 // output, which decides on the view. Down come binary
 // messages, each a frame of package wire, and text messages
-// {"type":"cards","cards":Cards}; {"type":"light","on":true,"bright":0.5}, whether the
-// output is to be lit, and how bright the cards are; {"type":"ghosts","ghosts":[{"who":...,"cells":[x,y,...]}]},
+// {"type":"cards","cards":Cards}; {"type":"light","on":true,"bright":0.5,"day":false}, whether the
+// output is to be lit, how bright the cards are, and whether they stand on paper; {"type":"ghosts","ghosts":[{"who":...,"cells":[x,y,...]}]},
 // what visitors are about to draw; and, for the machine's own screens alone,
 // {"type":"invitation","invitation":Invitation or null}. Up go text messages: {"type":"ack","frame":n},
 // every now and then, for the last frame painted; {"type":"beat",...} every five

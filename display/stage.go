@@ -96,6 +96,9 @@ func (o *Options) complete() error {
 	case o.Dwell < 2*o.Fade:
 		return fmt.Errorf("display: a scene stays %v and fades for %v: write a dwell of at least twice the fade", o.Dwell, o.Fade)
 	}
+	if err := o.Hours.checkColours(); err != nil {
+		return fmt.Errorf("display: %w", err)
+	}
 	for _, out := range o.Outputs {
 		if err := checkOutputName(out.Name); err != nil {
 			return fmt.Errorf("display: the output %q: %w", out.Name, err)

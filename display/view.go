@@ -3,6 +3,7 @@ package display
 import (
 	"errors"
 	"fmt"
+	"math"
 	"net/http"
 	"strconv"
 	"strings"
@@ -92,7 +93,7 @@ func fit(f *wire.Frame, width, height int) {
 func (v *view) slot(number uint32) *wire.Frame { return &v.ring[number%uint32(len(v.ring))] }
 
 // cut takes the view's part of the whole frame, of each square of coarse by coarse
-// cells the brightest.
+// cells the one that stands out most from the ground: the palette's first colour.
 func (v *view) cut(from *wire.Frame, coarse int) {
 	f := v.slot(from.Number)
 	fit(f, (v.port.Width+coarse-1)/coarse, (v.port.Height+coarse-1)/coarse)
@@ -111,18 +112,18 @@ func (v *view) cut(from *wire.Frame, coarse int) {
 		v.take(f)
 		return
 	}
-	var light [256]uint32
+	var light [256]float64 // how far from the ground's
 	for i, c := range from.Palette {
-		light[i] = uint32(luminance(c) * lightOne)
+		light[i] = math.Abs(luminance(c) - luminance(from.Palette[0]))
 	}
 	for y := range f.Height {
 		for x := range f.Width {
-			best, most := uint8(0), int64(-1)
+			best, most := uint8(0), -1.0
 			for dy := range min(coarse, v.port.Height-y*coarse) {
 				src := from.Cells[(v.port.Y+y*coarse+dy)%from.Height*from.Width:][:from.Width]
 				for dx := range min(coarse, v.port.Width-x*coarse) {
 					c := src[(v.port.X+x*coarse+dx)%from.Width]
-					if l := int64(light[c]); l > most {
+					if l := light[c]; l > most {
 						best, most = c, l
 					}
 				}

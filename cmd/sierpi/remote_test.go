@@ -457,6 +457,15 @@ func TestVisitorsOnly(t *testing.T) {
 	if got := upgrade(visitor, nil); got != http.StatusUnauthorized {
 		t.Errorf("while frozen: status %d", got)
 	}
+	// The colours, by the same page.
+	for colours, want := range map[string]int{"day": http.StatusSeeOther, "auto": http.StatusSeeOther, "pink": http.StatusBadRequest, "": http.StatusBadRequest} {
+		if got := form(owner, "/owner/wall", url.Values{"do": {"colours"}, "colours": {colours}}); got != want {
+			t.Errorf("colours %q: status %d, not %d", colours, got, want)
+		}
+		if body := ownerPage(t, d, owner); want == http.StatusSeeOther && !strings.Contains(body, `value="`+colours+`" aria-pressed="true"`) {
+			t.Errorf("colours %q are not on the page", colours)
+		}
+	}
 	if got := form(owner, "/owner/wall", url.Values{"do": {"thaw"}}); got != http.StatusSeeOther {
 		t.Fatalf("thawing: status %d", got)
 	}

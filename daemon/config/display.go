@@ -19,6 +19,7 @@ type Display struct {
 
 	Night           string `toml:"night"`                            // hours of the day with less light, "22:30-06:30"; empty: none
 	NightBrightness int    `toml:"night-brightness" allow:"10..100"` // percent
+	Colours         string `toml:"colours" allow:"night|day|auto"`   // light in the dark, ink on paper, or the one in the hours of night and else the other
 	ScreensOff      string `toml:"screens-off"`                      // hours of the day with the machine's screens off; empty: none
 	Visitors        bool   `toml:"visitors"`                         // whether the wall shows the code that lets visitors in
 	SavePower       bool   `toml:"save-power"`                       // draw less while the board is short of power or too warm
@@ -45,7 +46,7 @@ func defaultDisplay() Display {
 		Width: 480, Height: 270, FramesPerSecond: 30,
 		Scenes: []string{"life", "line", "zoom"},
 		Dwell:  Duration(90 * time.Second), Fade: Duration(2 * time.Second),
-		Night: "22:30-06:30", NightBrightness: 50, Visitors: true, SavePower: true,
+		Night: "22:30-06:30", NightBrightness: 50, Colours: "night", Visitors: true, SavePower: true,
 	}
 }
 
@@ -59,6 +60,10 @@ func (d Display) check(bad func(key, found, allowed string)) {
 		if _, _, err := ParseHours(hours); err != nil {
 			bad(key, fmt.Sprintf("found the string %q", hours), hoursHelp)
 		}
+	}
+	if from, to, err := ParseHours(d.Night); d.Colours == "auto" && err == nil && from == to {
+		bad("colours", fmt.Sprintf("found \"auto\", but no hours of night (night = %q)", d.Night),
+			"write them in night, such as \"22:30-06:30\", with night-brightness = 100 if nothing is to be dimmed; or colours = \"day\" or \"night\"")
 	}
 	for i, p := range d.Programmes {
 		at := fmt.Sprintf("programme[%d]", i)

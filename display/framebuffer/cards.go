@@ -51,6 +51,7 @@ type table struct {
 
 // laid is what lies over the picture.
 type laid struct {
+	lamp    lamp
 	cards   Cards
 	invited *invitation // nil: nobody is
 	caption string      // of the picture
@@ -67,7 +68,7 @@ func newTable(width, height int) (*table, error) {
 
 // plates are the cards at that time.
 func (t *table) plates(l laid, now time.Time) ([]*plate, error) {
-	c, caption, sign := l.cards, l.caption, l.sign
+	c, caption, sign, st := l.cards, l.caption, l.sign, l.lamp.style()
 	unit := float64(min(t.screen.X, t.screen.Y)) / 100
 	edge := 4.2 * unit
 	// All of them wander a little, a step a minute, so that nothing burns in.
@@ -84,10 +85,10 @@ func (t *table) plates(l laid, now time.Time) ([]*plate, error) {
 	var code *plate
 	var taken image.Point
 	if l.invited.valid() {
-		key := fmt.Sprint("code", *l.invited, shift)
+		key := fmt.Sprint("code", *l.invited, shift, l.lamp)
 		if t.codeKey != key {
 			var err error
-			if t.code, t.codeRoom, err = t.letters.code(l.invited, t.screen, unit, edge, shift); err != nil {
+			if t.code, t.codeRoom, err = t.letters.code(l.invited, l.lamp, t.screen, unit, edge, shift); err != nil {
 				return nil, err
 			}
 			t.codeKey = key
@@ -99,15 +100,15 @@ func (t *table) plates(l laid, now time.Time) ([]*plate, error) {
 	var sets []set
 	if c.Time {
 		sets = append(sets, set{width: half, lines: []line{
-			{runs: []run{{now.Format("15:04"), 12.5 * unit, textColour, false}}},
-			{runs: []run{{now.Format("Monday, 2 January"), 3.3 * unit, quietColour, false}}, space: 0.5 * unit},
+			{runs: []run{{now.Format("15:04"), 12.5 * unit, st.text, false}}},
+			{runs: []run{{now.Format("Monday, 2 January"), 3.3 * unit, st.quiet, false}}, space: 0.5 * unit},
 		}})
 	}
-	if m := machineLines(c, unit); len(m) > 0 {
+	if m := machineLines(c, st, unit); len(m) > 0 {
 		at := anchor{right: true}
 		sets = append(sets, set{width: half, at: at, lines: m})
 	}
-	story := t.story(c, unit, now)
+	story := t.story(c, st, unit, now)
 	if len(story) > 0 {
 		at := set{width: half, at: anchor{bottom: true}, lines: story, most: 5}
 		if upright {
@@ -122,24 +123,24 @@ func (t *table) plates(l laid, now time.Time) ([]*plate, error) {
 			width = room
 		}
 		sets = append(sets, set{width: width - taken.X, inset: taken.X, at: anchor{right: true, bottom: true}, most: 3, lines: []line{
-			{runs: []run{{clip(caption), 3.3 * unit, quietColour, false}}},
+			{runs: []run{{clip(caption), 3.3 * unit, st.quiet, false}}},
 		}})
 	}
 	if c.Notice != "" {
-		sets = append(sets, set{width: room * 8 / 10, centre: true, most: 4, lines: []line{{runs: []run{{clip(c.Notice), 3.3 * unit, accentColour, false}}}}})
+		sets = append(sets, set{width: room * 8 / 10, centre: true, most: 4, lines: []line{{runs: []run{{clip(c.Notice), 3.3 * unit, st.accent, false}}}}})
 	}
 	if sign != "" {
-		sets = append(sets, set{width: room, centre: true, most: 2, lines: []line{{runs: []run{{clip(sign), 3.3 * unit, accentColour, false}}}}})
+		sets = append(sets, set{width: room, centre: true, most: 2, lines: []line{{runs: []run{{clip(sign), 3.3 * unit, st.accent, false}}}}})
 	}
 
 	kept := map[string]*plate{}
 	var list []*plate
 	for _, s := range sets {
-		key := fmt.Sprint(s, shift)
+		key := fmt.Sprint(s, shift, l.lamp)
 		pl, ok := t.drawn[key]
 		if !ok {
 			var err error
-			if pl, err = t.letters.draw(s, t.screen, unit, edge, shift); err != nil {
+			if pl, err = t.letters.draw(s, l.lamp, t.screen, unit, edge, shift); err != nil {
 				return nil, err
 			}
 		}
@@ -155,7 +156,7 @@ func (t *table) plates(l laid, now time.Time) ([]*plate, error) {
 	return list, nil
 }
 
-func machineLines(c Cards, unit float64) []line {
+func machineLines(c Cards, st style, unit float64) []line {
 	m := c.Machine
 	if m == nil {
 		return nil
@@ -163,7 +164,7 @@ func machineLines(c Cards, unit float64) []line {
 	var out []line
 	add := func(value, unitName, name string) {
 		out = append(out, line{runs: []run{
-			{value + " ", 6.2 * unit, textColour, false}, {unitName + "  ", 3.3 * unit, quietColour, false}, {name, 3.3 * unit, quietColour, false},
+			{value + " ", 6.2 * unit, st.text, false}, {unitName + "  ", 3.3 * unit, st.quiet, false}, {name, 3.3 * unit, st.quiet, false},
 		}})
 	}
 	if m.Watts != nil {
@@ -183,7 +184,7 @@ func machineLines(c Cards, unit float64) []line {
 }
 
 // story is the quote or some of the headlines, in turns.
-func (t *table) story(c Cards, unit float64, now time.Time) []line {
+func (t *table) story(c Cards, st style, unit float64, now time.Time) []line {
 	var stories [][]line
 	if q := c.Quote; q != nil && q.Text != "" {
 		size := 4 * unit
@@ -193,18 +194,18 @@ func (t *table) story(c Cards, unit float64, now time.Time) []line {
 		var lines []line
 		for text := range strings.Lines(clip(q.Text)) {
 			if text = strings.TrimSpace(text); text != "" {
-				lines = append(lines, line{runs: []run{{text, size, textColour, true}}})
+				lines = append(lines, line{runs: []run{{text, size, st.text, true}}})
 			}
 		}
 		if q.Author != "" {
-			lines = append(lines, line{runs: []run{{"— " + clip(q.Author), 3.3 * unit, accentColour, false}}, space: unit})
+			lines = append(lines, line{runs: []run{{"— " + clip(q.Author), 3.3 * unit, st.accent, false}}, space: unit})
 		}
 		stories = append(stories, lines)
 	}
 	for i := 0; i < len(c.Headlines); i += headlines {
 		var lines []line
 		for _, h := range c.Headlines[i:min(i+headlines, len(c.Headlines))] {
-			lines = append(lines, line{runs: []run{{clip(h.Title), 3.3 * unit, textColour, false}, {"  " + clip(h.Source), 2.6 * unit, accentColour, false}}, space: 0.8 * unit})
+			lines = append(lines, line{runs: []run{{clip(h.Title), 3.3 * unit, st.text, false}, {"  " + clip(h.Source), 2.6 * unit, st.accent, false}}, space: 0.8 * unit})
 		}
 		stories = append(stories, lines)
 	}
@@ -236,6 +237,7 @@ type message struct {
 	Cards  Cards   `json:"cards"`
 	On     bool    `json:"on"`
 	Bright float64 `json:"bright"`
+	Day    bool    `json:"day"`
 
 	Invitation *invitation `json:"invitation"`
 	Ghosts     []ghost     `json:"ghosts"`

@@ -7,10 +7,12 @@ import (
 	"image"
 	"image/color"
 	"image/png"
+	"math"
 	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -102,6 +104,8 @@ func someCards() Cards {
 	return m.Cards
 }
 
+var lit = lamp{bright: 1} // by night
+
 var noon = time.Date(2026, 11, 25, 12, 34, 0, 0, time.UTC)
 
 // Every pixel is its cell's colour, on every size and depth.
@@ -163,10 +167,15 @@ func TestDamageIsEnough(t *testing.T) {
 				if step == 5 {
 					f.Palette[1] = wire.RGB{1, 200, 3}
 				}
+				over := lit
+				if step >= 6 { // another ground, beside the picture too
+					f.Palette[0] = wire.RGB{244, 241, uint8(150 + 10*step)}
+					over.day = true
+				}
 				if step == 8 {
 					cards.Machine, cards.Notice = nil, "The config has a mistake."
 				}
-				plates, err := tab.plates(laid{cards: cards, caption: f.Caption}, now)
+				plates, err := tab.plates(laid{lamp: over, cards: cards, caption: f.Caption}, now)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -250,7 +259,7 @@ func TestCardsKeepToTheEdges(t *testing.T) {
 			t.Fatal(err)
 		}
 		for turn := range 2 {
-			plates, err := tab.plates(laid{cards: someCards(), caption: "Conway’s Game of Life · a random soup"}, noon.Add(time.Duration(turn)*20*time.Second))
+			plates, err := tab.plates(laid{lamp: lit, cards: someCards(), caption: "Conway’s Game of Life · a random soup"}, noon.Add(time.Duration(turn)*20*time.Second))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -287,20 +296,26 @@ func TestInvitation(t *testing.T) {
 			}
 		}
 	}
-	for _, geometry := range []string{"1920x1080x32", "1280x720x32", "800x480x16", "480x854x32"} {
+	for i, geometry := range []string{"1920x1080x32", "1280x720x32", "800x480x16", "480x854x32", "1920x1080x32", "1280x720x32", "800x480x16", "480x854x32"} {
+		now, picture := lit, soup(240, 135, 2)
+		if i >= 4 {
+			now.day = true
+			picture.Palette = []wire.RGB{{0xf4, 0xf1, 0xe7}, {0xb0, 0x30, 0x38}, {0x6a, 0x34, 0x14}, {0xd0, 0x7c, 0x78}}
+			geometry += "-day"
+		}
 		t.Run(geometry, func(t *testing.T) {
-			d := file(t, geometry)
+			d := file(t, strings.TrimSuffix(geometry, "-day"))
 			p := NewPainter(d)
 			tab, err := newTable(d.Width, d.Height)
 			if err != nil {
 				t.Fatal(err)
 			}
-			plates, err := tab.plates(laid{cards: someCards(), invited: inv, caption: "Conway’s Game of Life · a random soup"}, noon)
+			plates, err := tab.plates(laid{lamp: now, cards: someCards(), invited: inv, caption: "Conway’s Game of Life · a random soup"}, noon)
 			if err != nil {
 				t.Fatal(err)
 			}
 			p.setPlates(plates)
-			p.Paint(soup(240, 135, 2))
+			p.Paint(picture)
 			name := filepath.Join(t.TempDir(), "screen.png")
 			f, err := os.Create(name)
 			if err != nil {
@@ -328,12 +343,12 @@ func TestGhosts(t *testing.T) {
 	p.Paint(f)
 	before := contents(t, d)
 	g := ghost{Who: "Ada", Cells: []int32{100, 60, 101, 60, 239, 134, 500, 2}}
-	pl := g.plate(p.fit, f.Width, f.Height)
+	pl := g.plate(p.fit, f.Width, f.Height, false)
 	p.setPlates([]*plate{pl})
 	f.Number++
 	p.Paint(f)
-	if got := contents(t, d).RGBAAt(100*4+2, 60*4+2); got != g.colour() {
-		t.Errorf("the ghost's cell is %v, not %v", got, g.colour())
+	if got := contents(t, d).RGBAAt(100*4+2, 60*4+2); got != g.colour(false) {
+		t.Errorf("the ghost's cell is %v, not %v", got, g.colour(false))
 	}
 	if got, was := contents(t, d).RGBAAt(150*4+2, 90*4+2), before.RGBAAt(150*4+2, 90*4+2); got != was {
 		t.Errorf("beside it there is %v, and was %v", got, was)
@@ -410,11 +425,11 @@ func FuzzCards(f *testing.F) {
 				t.Fatal(err)
 			}
 		}
-		if _, err := tab.plates(laid{m.Cards, m.Invitation, m.Type, "sign"}, noon); err != nil {
+		if _, err := tab.plates(laid{lamp{m.Day, m.Bright}, m.Cards, m.Invitation, m.Type, "sign"}, noon); err != nil {
 			t.Fatal(err)
 		}
 		for _, g := range m.Ghosts {
-			if pl := g.plate(newFit(size.X, size.Y, 48, 27), 48, 27); pl != nil && !pl.area.In(image.Rectangle{Max: size}) {
+			if pl := g.plate(newFit(size.X, size.Y, 48, 27), 48, 27, m.Day); pl != nil && !pl.area.In(image.Rectangle{Max: size}) {
 				t.Fatalf("a ghost at %v", pl.area)
 			}
 		}
@@ -431,7 +446,7 @@ func BenchmarkPaint(b *testing.B) {
 			if err != nil {
 				b.Fatal(err)
 			}
-			plates, err := tab.plates(laid{cards: someCards(), caption: "Life"}, noon)
+			plates, err := tab.plates(laid{lamp: lit, cards: someCards(), caption: "Life"}, noon)
 			if err != nil {
 				b.Fatal(err)
 			}
@@ -447,4 +462,84 @@ func BenchmarkPaint(b *testing.B) {
 			}
 		})
 	}
+}
+
+// TestContrast measures the text against what is behind it, at each pixel of a letter, by
+// night and by day, lit and dimmed. The picture below is a zoom's edge: half ground and half what
+// stands out most from it, which is more than any scene has behind a whole card.
+func TestContrast(t *testing.T) {
+	const unit = 10.8 // of a screen of 1920x1080
+	for _, c := range []struct {
+		name         string
+		lamp         lamp
+		picture      [2]color.RGBA
+		usual, worst float64 // contrast, WCAG 2.2
+	}{
+		{"night", lamp{bright: 1}, [2]color.RGBA{{0x05, 0x06, 0x0c, 255}, {0xe6, 0xf2, 0xc8, 255}}, 7, 3},
+		{"day", lamp{true, 1}, [2]color.RGBA{{0xf4, 0xf1, 0xe7, 255}, {0x2c, 0x22, 0x5a, 255}}, 7, 3},
+		{"day, dimmed", lamp{true, 0.5}, [2]color.RGBA{{0x88, 0x86, 0x80, 255}, {0x16, 0x12, 0x30, 255}}, 3, 2},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			letters, err := newTypesetter()
+			if err != nil {
+				t.Fatal(err)
+			}
+			st := c.lamp.style()
+			tab := &table{letters: letters}
+			var usual, worst []float64
+			for i, lines := range [][]line{machineLines(someCards(), st, unit), tab.story(someCards(), st, unit, noon), tab.story(someCards(), st, unit, noon.Add(storyTime))} {
+				plate := func(lines []line) *plate {
+					pl, err := letters.draw(set{width: 1000, at: anchor{bottom: i > 0}, lines: lines}, c.lamp, image.Pt(1920, 1080), unit, 4.2*unit, image.Point{})
+					if err != nil {
+						t.Fatal(err)
+					}
+					return pl
+				}
+				bare := make([]line, len(lines))
+				for k, l := range lines {
+					bare[k] = line{space: l.space}
+					for _, r := range l.runs {
+						r.colour = color.RGBA{}
+						bare[k].runs = append(bare[k].runs, r)
+					}
+				}
+				text, ground := plate(lines), plate(bare)
+				var each []float64
+				for at, p := range text.pix {
+					if p>>24 != 0 || p == ground.pix[at] {
+						continue // not the whole of a letter
+					}
+					below := c.picture[(at/text.area.Dx()/20+at%text.area.Dx()/20)%2]
+					behind := over(ground.pix[at], uint32(below.R)|uint32(below.G)<<8|uint32(below.B)<<16)
+					each = append(each, contrast(p, behind))
+				}
+				if len(each) < 500 {
+					t.Fatalf("card %d: %d pixels of letters", i, len(each))
+				}
+				slices.Sort(each)
+				usual, worst = append(usual, each[len(each)/2]), append(worst, each[len(each)/50])
+			}
+			t.Logf("the median over each card's letters %.1f, their worst fiftieth %.1f", usual, worst)
+			if slices.Min(usual) < c.usual || slices.Min(worst) < c.worst {
+				t.Errorf("contrast %.1f, wanted %.1f; at the worst fiftieth %.1f, wanted %.1f", slices.Min(usual), c.usual, slices.Min(worst), c.worst)
+			}
+		})
+	}
+}
+
+// contrast is that of WCAG 2.2, 1 to 21, of two colours as packed by rgb.
+func contrast(a, b uint32) float64 {
+	light := func(c uint32) (l float64) {
+		for i, share := range [3]float64{0.2126, 0.7152, 0.0722} {
+			v := float64(uint8(c>>(8*i))) / 255
+			if v <= 0.04045 {
+				l += share * v / 12.92
+			} else {
+				l += share * math.Pow((v+0.055)/1.055, 2.4)
+			}
+		}
+		return l + 0.05
+	}
+	x, y := light(a), light(b)
+	return max(x, y) / min(x, y)
 }

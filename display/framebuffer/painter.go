@@ -12,9 +12,6 @@ import (
 // that a glider damages few.
 const tileX, tileY = 16, 8
 
-// night is the colour where no picture is, the page's.
-var night = wire.RGB{5, 6, 12}
-
 // Painter paints frames with cards over them onto a device, and of each only what
 // changed since the one before.
 type Painter struct {
@@ -23,6 +20,7 @@ type Painter struct {
 	frame   wire.Frame  // what is on the screen; its own copies
 	colours [256]uint32 // by value, in the device's format
 	palette [256]uint32 // the same, as packed by rgb
+	beside  uint32      // where no picture is, as packed by rgb: the palette's first colour is what is behind it
 	plates  []*plate
 	dirty   []bool // tiles that a plate came to or left
 	all     bool   // everything is dirty
@@ -43,8 +41,16 @@ func (p *Painter) across() int { return (p.frame.Width + tileX - 1) / tileX }
 
 // Paint brings the screen to a frame and to the plates set.
 func (p *Painter) Paint(f *wire.Frame) {
+	var beside uint32
+	if len(f.Palette) > 0 {
+		beside = rgb(f.Palette[0])
+	}
 	if f.Width != p.frame.Width || f.Height != p.frame.Height || len(p.dirty) == 0 {
+		p.beside = beside
 		p.resize(f.Width, f.Height)
+	} else if beside != p.beside {
+		p.beside = beside
+		p.surround()
 	}
 	c := f.Colours()
 	var colours [256]uint32
@@ -79,17 +85,27 @@ func (p *Painter) Paint(f *wire.Frame) {
 	p.all = false
 }
 
-// resize lays a frame of another size out and darkens what it leaves free.
+// resize lays a frame of another size out.
 func (p *Painter) resize(width, height int) {
 	p.frame = wire.Frame{Width: width, Height: height, Cells: make([]uint8, width*height)}
 	p.fit = newFit(p.dev.Width, p.dev.Height, width, height)
 	p.dirty = make([]bool, p.across()*((height+tileY-1)/tileY))
 	p.all = true
-	p.fill(p.row, p.dev.pack(night[0], night[1], night[2]))
+	p.surround()
+}
+
+// surround paints what the picture leaves free: above and below it on an upright screen.
+func (p *Painter) surround() {
+	inner, size := p.picture(), p.dev.Bits/8
+	p.fill(p.row, p.packed(p.beside))
 	for y := range p.dev.Height {
-		p.dev.put(0, y, p.row)
+		if y < inner.Min.Y || y >= inner.Max.Y {
+			p.dev.put(0, y, p.row)
+			continue
+		}
+		p.dev.put(0, y, p.row[:inner.Min.X*size])
+		p.dev.put(inner.Max.X, y, p.row[inner.Max.X*size:])
 	}
-	// Plates beside the picture, on an upright screen.
 	for _, pl := range p.plates {
 		p.paintBeside(pl.area)
 	}
@@ -152,7 +168,7 @@ func (p *Painter) paintBeside(area image.Rectangle) {
 			if at.In(inner) {
 				continue
 			}
-			c := rgb(night)
+			c := p.beside
 			for _, pl := range p.plates {
 				if at.In(pl.area) {
 					c = over(pl.at(x, y), c)

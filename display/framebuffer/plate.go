@@ -49,12 +49,47 @@ func newPlate(area image.Rectangle, drawn *image.RGBA) *plate {
 	return pl
 }
 
+// style is how text is set: light in the dark, or ink on paper.
+type style struct {
+	text, quiet, accent color.RGBA
+	shade               color.RGBA // behind it
+}
+
 // The page's colours.
 var (
-	textColour   = color.RGBA{0xec, 0xe6, 0xda, 0xff}
-	quietColour  = color.RGBA{0xa5, 0x9f, 0x99, 0xff}
-	accentColour = color.RGBA{0xe0, 0xa9, 0x5c, 0xff}
+	nightStyle = style{color.RGBA{0xec, 0xe6, 0xda, 0xff}, color.RGBA{0xa5, 0x9f, 0x99, 0xff}, color.RGBA{0xe0, 0xa9, 0x5c, 0xff}, color.RGBA{0x05, 0x06, 0x0c, 0xff}}
+	dayStyle   = style{color.RGBA{0x24, 0x1c, 0x14, 0xff}, color.RGBA{0x56, 0x4e, 0x46, 0xff}, color.RGBA{0x6f, 0x3a, 0x0a, 0xff}, color.RGBA{0xf4, 0xf1, 0xe7, 0xff}}
 )
+
+// lamp is how the cards are lit.
+type lamp struct {
+	day    bool
+	bright float64 // as the daemon has it, 0 to 1
+}
+
+func (l lamp) style() style {
+	if l.day {
+		return dayStyle
+	}
+	return nightStyle
+}
+
+// dim makes what was drawn as dark as the picture: light in the dark lets more of it
+// through, as on the page; paper stays in the way, or its ink would pale, and is darker.
+func (l lamp) dim(drawn *image.RGBA) {
+	if l.bright >= 1 {
+		return
+	}
+	share := l.bright
+	if l.day {
+		share = math.Pow(l.bright, 2/2.4) // the picture has the square of it in linear light
+	}
+	for i, v := range drawn.Pix {
+		if !l.day || i%4 < 3 {
+			drawn.Pix[i] = uint8(float64(v)*share + 0.5)
+		}
+	}
+}
 
 // typesetter draws text in the Go fonts, which may be embedded (BSD) and hold Latin, Greek
 // and Cyrillic.
@@ -215,7 +250,7 @@ func (t *typesetter) cut(l line, width int) ([]measured, error) {
 
 // draw makes the plate of a card on a screen of that size, moved by shift and kept
 // within edge of the border.
-func (t *typesetter) draw(s set, screen image.Point, unit, edge float64, shift image.Point) (*plate, error) {
+func (t *typesetter) draw(s set, l lamp, screen image.Point, unit, edge float64, shift image.Point) (*plate, error) {
 	var lines []measured
 	for _, l := range s.lines {
 		wrapped, err := t.wrap(l, s.width)
@@ -255,8 +290,8 @@ func (t *typesetter) draw(s set, screen image.Point, unit, edge float64, shift i
 	text := image.Rectangle{corner, corner.Add(image.Pt(w, h))}.Add(shift)
 	area := text
 	if !s.plain {
-		area.Min = area.Min.Sub(image.Pt(int(14*unit), int(8*unit)))
-		area.Max = area.Max.Add(image.Pt(int(14*unit), int(8*unit)))
+		area.Min = area.Min.Sub(image.Pt(int(16*unit), int(9*unit)))
+		area.Max = area.Max.Add(image.Pt(int(16*unit), int(9*unit)))
 	}
 	whole := area
 	area = area.Intersect(image.Rectangle{Max: screen})
@@ -265,16 +300,16 @@ func (t *typesetter) draw(s set, screen image.Point, unit, edge float64, shift i
 	}
 	drawn := image.NewRGBA(image.Rectangle{Max: area.Size()})
 	if !s.plain {
-		shade(drawn, area, whole)
+		l.style().behind(drawn, area, whole)
 	}
 	y := text.Min.Y
-	for _, l := range lines {
-		y += int(l.space) + l.ascent
+	for _, line := range lines {
+		y += int(line.space) + line.ascent
 		x := text.Min.X
 		if s.at.right {
-			x = text.Max.X - l.width
+			x = text.Max.X - line.width
 		}
-		for _, r := range l.runs {
+		for _, r := range line.runs {
 			f, err := t.face(r.size, r.italic)
 			if err != nil {
 				return nil, err
@@ -283,17 +318,18 @@ func (t *typesetter) draw(s set, screen image.Point, unit, edge float64, shift i
 			d.DrawString(r.text)
 			x += font.MeasureString(f, r.text).Ceil()
 		}
-		y += l.descent
+		y += line.descent
 	}
+	l.dim(drawn)
 	return newPlate(area, drawn), nil
 }
 
-// shade darkens an area in an ellipse that fills whole, so that text can be read
-// over any picture, and the picture goes on to the edge.
-func shade(drawn *image.RGBA, area, whole image.Rectangle) {
+// behind darkens (by day, pales) an area in an ellipse that fills whole, so that text can be
+// read over any picture, and the picture goes on to the edge.
+func (st style) behind(drawn *image.RGBA, area, whole image.Rectangle) {
 	cx, cy := float64(whole.Min.X+whole.Max.X)/2, float64(whole.Min.Y+whole.Max.Y)/2
 	rx, ry := float64(whole.Dx())/2, float64(whole.Dy())/2
-	stops := [][2]float64{{0, 0.9}, {0.55, 0.8}, {0.8, 0.4}, {1, 0}}
+	stops := [][2]float64{{0, 0.9}, {0.65, 0.84}, {0.83, 0.58}, {1, 0}}
 	for y := range area.Dy() {
 		for x := range area.Dx() {
 			dx, dy := (float64(x+area.Min.X)+0.5-cx)/rx, (float64(y+area.Min.Y)+0.5-cy)/ry
@@ -308,8 +344,8 @@ func shade(drawn *image.RGBA, area, whole image.Rectangle) {
 			}
 			alpha := uint32(a*255 + 0.5)
 			i := drawn.PixOffset(x, y)
-			for c := range 3 {
-				drawn.Pix[i+c] = uint8((uint32(night[c])*alpha + 127) / 255)
+			for c, v := range [3]uint8{st.shade.R, st.shade.G, st.shade.B} {
+				drawn.Pix[i+c] = uint8((uint32(v)*alpha + 127) / 255)
 			}
 			drawn.Pix[i+3] = uint8(alpha)
 		}

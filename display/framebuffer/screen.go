@@ -56,7 +56,9 @@ type screen struct {
 	frame   *wire.Frame // on view; nil: none yet
 	cards   Cards
 	invited *invitation
+	haunted []ghost
 	ghosts  []*plate // laid over pictures of the size they came for
+	lamp    lamp
 	sign    string
 	power   bool
 	said    map[string]string
@@ -75,7 +77,7 @@ func Run(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
-	s := &screen{Options: o, painter: NewPainter(o.Device), table: t, power: true, said: map[string]string{}}
+	s := &screen{Options: o, painter: NewPainter(o.Device), table: t, power: true, lamp: lamp{bright: 1}, said: map[string]string{}}
 	if err := s.show(waitFrame(o.Device.Width, o.Device.Height), "The wall wakes up."); err != nil {
 		return err
 	}
@@ -90,7 +92,7 @@ func Run(ctx context.Context, o Options) error {
 			return err
 		}
 		s.say("the daemon is away; it is asked again", err)
-		s.invited, s.ghosts = nil, nil // nobody would answer
+		s.invited, s.haunted, s.ghosts = nil, nil, nil // nobody would answer
 		switch {
 		case s.frame != nil:
 			s.sign = lastPicture
@@ -287,7 +289,7 @@ func (s *screen) take(ctx context.Context, conn *websocket.Conn, data []byte) er
 	caption := ""
 	if s.frame != nil {
 		if f.Width != s.frame.Width || f.Height != s.frame.Height {
-			s.ghosts = nil
+			s.haunted, s.ghosts = nil, nil
 		}
 		caption = s.frame.Caption
 	}
@@ -321,17 +323,18 @@ func (s *screen) hear(data []byte) error {
 		s.invited = m.Invitation
 		return s.refresh()
 	case "ghosts":
-		s.ghosts = nil
-		if s.frame == nil {
-			return nil
-		}
-		for _, g := range m.Ghosts {
-			if pl := g.plate(s.painter.fit, s.frame.Width, s.frame.Height); pl != nil {
-				s.ghosts = append(s.ghosts, pl)
-			}
-		}
+		s.haunted = m.Ghosts
+		s.haunt()
 		return s.refresh()
 	case "light":
+		now := lamp{m.Day, 1}
+		if m.Bright > 0 {
+			now.bright = min(1, m.Bright)
+		}
+		changed := now != s.lamp
+		if s.lamp = now; changed {
+			s.haunt()
+		}
 		if m.On != s.power {
 			s.power = m.On
 			if err := s.Device.SetPower(m.On); err != nil {
@@ -339,8 +342,24 @@ func (s *screen) hear(data []byte) error {
 			}
 			s.painter.Damage()
 		}
+		if changed {
+			return s.refresh()
+		}
 	}
 	return nil
+}
+
+// haunt makes the plates of what visitors are about to draw.
+func (s *screen) haunt() {
+	s.ghosts = nil
+	if s.frame == nil {
+		return
+	}
+	for _, g := range s.haunted {
+		if pl := g.plate(s.painter.fit, s.frame.Width, s.frame.Height, s.lamp.day); pl != nil {
+			s.ghosts = append(s.ghosts, pl)
+		}
+	}
 }
 
 // refresh brings the cards to what they say now.
@@ -348,7 +367,7 @@ func (s *screen) refresh() error {
 	if s.frame == nil {
 		return nil // the waiting picture has no cards but its own
 	}
-	plates, err := s.table.plates(laid{s.cards, s.invited, s.frame.Caption, s.sign}, time.Now())
+	plates, err := s.table.plates(laid{s.lamp, s.cards, s.invited, s.frame.Caption, s.sign}, time.Now())
 	if err != nil {
 		return &paintError{err}
 	}
@@ -359,7 +378,7 @@ func (s *screen) refresh() error {
 
 // show paints a picture of our own with a word below it.
 func (s *screen) show(f *wire.Frame, word string) error {
-	plates, err := s.table.plates(laid{sign: word}, time.Now())
+	plates, err := s.table.plates(laid{lamp: lamp{bright: 1}, sign: word}, time.Now())
 	if err != nil {
 		return &paintError{err}
 	}
@@ -396,7 +415,7 @@ func waitFrame(width, height int) *wire.Frame {
 	const side = 128
 	h := side * 2
 	w := max(side*2, h*width/height)
-	f := &wire.Frame{Number: 1, Width: w, Height: h, Bits: 2, Palette: []wire.RGB{night, {0xe0, 0xa9, 0x5c}, {0xc9, 0xd4, 0xe8}, {0x7f, 0x9b, 0xd1}}, Cells: make([]uint8, w*h)}
+	f := &wire.Frame{Number: 1, Width: w, Height: h, Bits: 2, Palette: []wire.RGB{{0x05, 0x06, 0x0c}, {0xe0, 0xa9, 0x5c}, {0xc9, 0xd4, 0xe8}, {0x7f, 0x9b, 0xd1}}, Cells: make([]uint8, w*h)}
 	// Set upright: row y holds Pascal's triangle modulo 2.
 	left, top := w/2, (h-side)*3/4
 	for y := range side {

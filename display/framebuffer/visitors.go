@@ -38,7 +38,7 @@ var (
 
 // code makes the plate of an invitation in the lower right corner, with whole pixels a
 // module so that a camera can read it. room is what it takes without its shade.
-func (t *typesetter) code(i *invitation, screen image.Point, unit, edge float64, shift image.Point) (pl *plate, room image.Point, err error) {
+func (t *typesetter) code(i *invitation, l lamp, screen image.Point, unit, edge float64, shift image.Point) (pl *plate, room image.Point, err error) {
 	all := i.Side + 2*quietZone
 	module := max(2, int(18.5*unit)/all)
 	size := all * module
@@ -58,7 +58,7 @@ func (t *typesetter) code(i *invitation, screen image.Point, unit, edge float64,
 	whole := area.Inset(-int(8 * unit))
 	shaded := whole.Intersect(image.Rectangle{Max: screen})
 	drawn := image.NewRGBA(image.Rectangle{Max: shaded.Size()})
-	shade(drawn, shaded, whole)
+	l.style().behind(drawn, shaded, whole)
 	at := area.Min.Sub(shaded.Min)
 	left := at.X + (width-size)/2
 	for y := range size {
@@ -72,9 +72,10 @@ func (t *typesetter) code(i *invitation, screen image.Point, unit, edge float64,
 			drawn.SetRGBA(left+x, at.Y+y, c)
 		}
 	}
-	d := font.Drawer{Dst: drawn, Src: image.NewUniform(quietColour), Face: face,
+	d := font.Drawer{Dst: drawn, Src: image.NewUniform(l.style().quiet), Face: face,
 		Dot: fixed.P(at.X+(width-label)/2, at.Y+size+space+face.Metrics().Ascent.Ceil())}
 	d.DrawString(codeLabel)
+	l.dim(drawn)
 	return newPlate(shaded, drawn), area.Size(), nil
 }
 
@@ -88,20 +89,26 @@ type ghost struct {
 // are found from afar.
 const ghostFrame = 5
 
-// ghostColours are those of the page: none that Life glows in.
-var ghostColours = []color.RGBA{{0x8c, 0xf0, 0xd7, 0xff}, {0xf2, 0xb8, 0xff, 0xff}, {0x9e, 0xc5, 0xff, 0xff}, {0xc9, 0xf0, 0x8c, 0xff}, {0xff, 0xff, 0xff, 0xff}}
+// ghostColours are those of the page, none that Life glows in; ghostInks the same by day.
+var (
+	ghostColours = []color.RGBA{{0x8c, 0xf0, 0xd7, 0xff}, {0xf2, 0xb8, 0xff, 0xff}, {0x9e, 0xc5, 0xff, 0xff}, {0xc9, 0xf0, 0x8c, 0xff}, {0xff, 0xff, 0xff, 0xff}}
+	ghostInks    = []color.RGBA{{0x00, 0x70, 0x5f, 0xff}, {0x8c, 0x1f, 0xae, 0xff}, {0x13, 0x57, 0xb8, 0xff}, {0x3f, 0x6f, 0x00, 0xff}, {0x00, 0x00, 0x00, 0xff}}
+)
 
 // colour is a visitor's, the same on every screen.
-func (g ghost) colour() color.RGBA {
+func (g ghost) colour(day bool) color.RGBA {
 	var sum uint32
 	for _, r := range g.Who {
 		sum = sum*31 + uint32(r)
+	}
+	if day {
+		return ghostInks[sum%uint32(len(ghostInks))]
 	}
 	return ghostColours[sum%uint32(len(ghostColours))]
 }
 
 // plate lays a ghost over a picture of that many cells; nil where none of it is seen.
-func (g ghost) plate(f fit, width, height int) *plate {
+func (g ghost) plate(f fit, width, height int, day bool) *plate {
 	var box image.Rectangle
 	for i := 0; i+1 < len(g.Cells); i += 2 {
 		if at := image.Pt(int(g.Cells[i]), int(g.Cells[i+1])); at.In(image.Rect(0, 0, width, height)) {
@@ -129,7 +136,7 @@ func (g ghost) plate(f fit, width, height int) *plate {
 			}
 		}
 	}
-	c := g.colour()
+	c := g.colour(day)
 	faint := color.RGBA{c.R / 2, c.G / 2, c.B / 2, 0x80} // premultiplied
 	for x := frame.Min.X; x < frame.Max.X; x++ {
 		fill(x, frame.Min.Y, faint)

@@ -62,6 +62,8 @@ type PlayOptions struct {
 	// Scores are the best first; Settings are what the wall's scenes are set to, by name.
 	Scores   func(context.Context) ([]Score, error)
 	Settings func(context.Context) (map[string]json.RawMessage, error)
+	// Day reports whether the wall is ink on paper now.
+	Day func() bool
 	// Apply sets one of the wall's scenes, durably, and shows it if show is set. An
 	// error that is an InputError is the visitor's.
 	Apply func(ctx context.Context, settings json.RawMessage, show bool) error
@@ -153,7 +155,8 @@ func (p *play) serveScenes(w http.ResponseWriter, r *http.Request) {
 		Colours            []string
 		MinSpeed, MaxSpeed int
 		Settings           string // JSON
-	}{p.Scenes, p.Colours, p.MinSpeed, p.MaxSpeed, string(data)})
+		Day                bool
+	}{p.Scenes, p.Colours, p.MinSpeed, p.MaxSpeed, string(data), p.Day()})
 }
 
 func (p *play) applyScene(w http.ResponseWriter, r *http.Request) {

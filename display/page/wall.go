@@ -43,7 +43,10 @@ type OwnerVisitor struct{ Name, Client, Since string }
 // OwnerView is what the owner's page of the wall shows.
 type OwnerView struct {
 	Caption, Scene  string
-	Bright          int // percent
+	Bright          int    // percent
+	Colours         string // "night", "day" or "auto"
+	Day             bool   // ink on paper now
+	Nights          bool   // there are hours of night
 	Hold, Frozen    bool
 	Saving          string // how the machine saves power now; "" if it does not
 	Outputs         []OwnerOutput

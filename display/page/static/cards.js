@@ -38,6 +38,7 @@ export class CardTable {
   #story = 0;
   #storyKey = "";
   #shown = "";
+  #caption = "";
   #container;
 
   /** @param {HTMLElement} container */
@@ -74,8 +75,8 @@ export class CardTable {
 
   /** @param {string} text */
   setCaption(text) {
-    if (this.about.textContent === text) return;
-    this.about.textContent = text;
+    if (this.#caption === text) return;
+    this.about.textContent = this.#caption = text;
     this.caption.hidden = text === "" && this.guests.textContent === "";
   }
 

@@ -3,15 +3,17 @@
 
 const FRAME = 5; // cells between a ghost and its frame
 const COLOURS = ["#8cf0d7", "#f2b8ff", "#9ec5ff", "#c9f08c", "#ffffff"]; // none that Life glows in
+const INKS = ["#00705f", "#8c1fae", "#1357b8", "#3f6f00", "#000000"]; // the same by day
 
 /**
  * A visitor's colour: the same on the wall and on the phone.
  * @param {string} who
+ * @param {boolean} day on paper
  */
-export function colourOf(who) {
+export function colourOf(who, day) {
   let sum = 0;
   for (const c of who) sum = (sum * 31 + (c.codePointAt(0) ?? 0)) >>> 0;
-  return COLOURS[sum % COLOURS.length];
+  return (day ? INKS : COLOURS)[sum % COLOURS.length];
 }
 
 /** A canvas at cell resolution that lies over a picture. */

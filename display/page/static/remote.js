@@ -38,6 +38,7 @@ class Remote {
   /** @type {Tool} */
   #tool = { kind: "pen" };
   #turns = 0;
+  #day = false; // the wall is ink on paper
   /** @type {Map<number, [number, number]>} the ghost's cells, by place */
   #ghost = new Map();
   /** @type {[number, number]} where a stamp is */
@@ -72,6 +73,11 @@ class Remote {
       },
       cards() {},
       state() {},
+      tell: (message) => {
+        if (message.type !== "light" || this.#day === message.day) return;
+        this.#day = message.day;
+        this.#show();
+      },
     });
     this.#place.onclick = () => this.#send();
     this.#discard.onclick = () => this.#drop();
@@ -141,7 +147,6 @@ class Remote {
       this.height = message.height;
       this.#maxCells = message.maxCells;
       this.#stage.style.aspectRatio = `${this.width} / ${this.height}`;
-      this.#stage.style.setProperty("--aim", colourOf(this.#name));
       this.#palette(message.patterns);
       this.#say("");
     }
@@ -284,7 +289,9 @@ class Remote {
     const some = cells.length > 0;
     this.#place.disabled = this.#discard.disabled = !some;
     this.#place.textContent = this.#tool.kind === "eraser" ? "Erase" : "Place";
-    const colour = this.#tool.kind === "eraser" ? "#ff8d80" : colourOf(this.#name);
+    const own = colourOf(this.#name, this.#day);
+    this.#stage.style.setProperty("--aim", own);
+    const colour = this.#tool.kind !== "eraser" ? own : this.#day ? "#c02a1a" : "#ff8d80";
     this.#layer.show(this.width, this.height, [{ colour, cells }]);
     this.#view.style.transform = `translate(${this.#pan.x}px, ${this.#pan.y}px) scale(${this.#zoom})`;
     this.#aim.hidden = !some;

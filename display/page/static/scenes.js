@@ -95,7 +95,8 @@ function preview() {
   if (due) return;
   due = requestAnimationFrame(() => {
     due = 0;
-    link.send({ type: "settings", settings: settings() });
+    const s = settings();
+    link.send({ type: "settings", settings: { ...s, day: s.day || form.dataset.day !== undefined } });
   });
 }
 

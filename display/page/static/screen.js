@@ -78,24 +78,49 @@ class Screen {
   }
 
   /**
-   * The output is to be dark, or the cards as dim as the picture.
-   * @param {{on: boolean, bright: number}} light
+   * The output is to be dark, the cards as dim as the picture, and ink on paper or light in the dark.
+   * @param {{on: boolean, bright: number, day?: boolean}} light
    */
-  #light({ on, bright }) {
-    document.body.classList.toggle("dark", !on);
-    document.body.style.setProperty("--bright", bright.toFixed(3));
+  #light({ on, bright, day = false }) {
+    const { classList, style } = document.body;
+    classList.toggle("dark", !on);
+    classList.toggle("dimmed", bright < 1);
+    style.setProperty("--bright", bright.toFixed(3));
+    // The picture has the square of it in linear light.
+    style.setProperty("--lamp", (bright ** (2 / 2.4)).toFixed(3));
+    if (classList.toggle("day", day) !== this.#day) {
+      this.#day = day;
+      this.#haunt(this.#haunting);
+    }
+  }
+
+  #day = false;
+  #ground = "";
+
+  /**
+   * Beside the picture, on an upright screen, is what is behind it: the palette's first colour.
+   * @param {Frame} frame
+   */
+  #surround({ palette }) {
+    const ground = palette.length >= 3 ? `rgb(${palette[0]} ${palette[1]} ${palette[2]})` : "";
+    if (ground === this.#ground) return;
+    this.#ground = ground;
+    document.body.style.backgroundColor = ground;
   }
 
   #ghosts = new GhostLayer();
+  /** @type {{who: string, cells: number[]}[]} */
+  #haunting = [];
 
   /**
    * What visitors are about to draw.
    * @param {{who: string, cells: number[]}[]} ghosts
    */
   #haunt(ghosts) {
+    this.#haunting = ghosts;
     const { width, height } = this.#size;
     if (!width) return;
-    this.#ghosts.show(width, height, ghosts.map((g) => ({ colour: colourOf(g.who), cells: g.cells })), true);
+    this.#ghosts.show(width, height, ghosts.map((g) => ({ colour: colourOf(g.who, this.#day), cells: g.cells })), true);
     cardTable.setGuests(ghosts.filter((g) => g.cells.length > 0).map((g) => g.who));
     this.#layOut();
   }
@@ -124,6 +149,12 @@ class Screen {
   #take(frame) {
     if (this.paused) return;
     this.#frame = frame;
+    // Life moves in every second frame. One like the last is on view already: not even
+    // an animation frame is asked for, which costs a browser without a GPU more than the painting.
+    if (frame.same && this.#due === 0 && this.#painters.length > 0 && this.#rung !== "png" && !document.hidden) {
+      this.#shown(frame);
+      return;
+    }
     if (this.#due === 0) {
       this.#due = requestAnimationFrame(() => {
         this.#due = 0;
@@ -172,11 +203,17 @@ class Screen {
     } else {
       this.#painters[0].paint(frame);
     }
-    this.painted = frame.number;
+    this.#surround(frame);
     cardTable.setCaption(frame.caption);
+    this.#shown(frame);
+    this.#spent += performance.now() - began;
+  }
+
+  /** @param {Frame} frame is on view */
+  #shown(frame) {
+    this.painted = frame.number;
     this.#count++;
     this.total++;
-    this.#spent += performance.now() - began;
     this.link.painted(frame.number);
   }
 

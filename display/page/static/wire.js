@@ -18,6 +18,7 @@ const DIFFERENCE = 1, DEFLATE = 2, PALETTE = 4, AGEING = 8, LABELS = 16, BYTES =
  * @property {Uint8Array | null} ageing what a cell becomes when nothing happens
  * @property {string} scene
  * @property {string} caption
+ * @property {boolean} [same] nothing is other than on the frame before but the number
  */
 
 /** The message is no frame, or none that this screen can use. */
@@ -252,6 +253,7 @@ export class Decoder {
       }
     }
     frame.number = number;
+    frame.same = difference && steps === 0 && payload.length === 0 && !palette && !(flags & LABELS);
     return frame;
   }
 }

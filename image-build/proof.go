@@ -27,6 +27,8 @@ type ProofOptions struct {
 	// which is about a 3's core, and not this machine's clock. On a busy machine nothing in it
 	// runs into its timeouts, and its times can be compared.
 	Steady bool
+	// Only, on a kiosk image, leaves out the steps after the first picture that do not match it.
+	Only *regexp.Regexp
 }
 
 // accel is QEMU's emulation as the options want it.
@@ -40,6 +42,7 @@ func (o ProofOptions) accel() []string {
 // proof is a machine under proof. Its steps are shared by the PC and the Pi.
 type proof struct {
 	o       ProofOptions
+	choosy  bool // what follows may be left out
 	v       *virtual
 	http    string // address of the pages from here
 	metrics string
@@ -109,6 +112,10 @@ const (
 func (p *proof) step(ctx context.Context, what string, bound time.Duration, run func(context.Context) error) error {
 	if p.o.Patience > 0 {
 		bound = time.Duration(float64(bound) * p.o.Patience)
+	}
+	if p.choosy && p.o.Only != nil && !p.o.Only.MatchString(what) {
+		fmt.Fprintf(p.o.Progress, "        left out: %s\n", what)
+		return nil
 	}
 	fmt.Fprintf(p.o.Progress, "%6s  %s (at most %s)\n", human(time.Since(p.started)), what, human(bound))
 	ctx, cancel := context.WithTimeoutCause(ctx, bound, fmt.Errorf("not within %s", human(bound)))

@@ -112,6 +112,7 @@ func proveKiosk(ctx context.Context, o ProofOptions, mark Mark) error {
 	}); err != nil {
 		return errors.Join(err, p.wallLog(ctx))
 	}
+	p.choosy = true
 	var errs []error
 	add := func(err error) {
 		if err != nil {
@@ -428,18 +429,27 @@ func (p *proof) awaitWall(ctx context.Context, after uint64) (wallOutput, error)
 	}
 }
 
+// caption is what the wall says of itself, as the home page has it.
+func (p *proof) caption(ctx context.Context) (string, error) {
+	page, err := get(ctx, p.http+"/")
+	m := regexp.MustCompile(`id="wall-caption"[^>]*>([^<]*)<`).FindStringSubmatch(page)
+	if m == nil {
+		return "", fmt.Errorf("the home page tells of no wall: %w", err)
+	}
+	return m[1], nil
+}
+
 // awaitLife waits until Life is on the wall and that old.
 func (p *proof) awaitLife(ctx context.Context, generations int) error {
-	caption := regexp.MustCompile(`generation ([\d,.]+)`)
 	for {
-		page, err := get(ctx, p.http+"/")
-		if m := caption.FindStringSubmatch(page); m != nil {
-			if n, _ := strconv.Atoi(strings.NewReplacer(",", "", ".", "").Replace(m[1])); n >= generations {
+		caption, err := p.caption(ctx)
+		if _, number, ok := strings.Cut(caption, "generation "); ok {
+			if n, _ := strconv.Atoi(number); n >= generations {
 				return nil
 			}
 		}
 		if e := rest(ctx); e != nil {
-			return fmt.Errorf("%w: no generation %d yet (%v)", e, generations, err)
+			return fmt.Errorf("%w: no generation %d yet, but %q (%v)", e, generations, caption, err)
 		}
 	}
 }
@@ -447,12 +457,12 @@ func (p *proof) awaitLife(ctx context.Context, generations int) error {
 // awaitScene waits until the wall's caption names something.
 func (p *proof) awaitScene(ctx context.Context, what string) error {
 	for {
-		page, err := get(ctx, p.http+"/")
-		if err == nil && strings.Contains(page, what) {
+		caption, err := p.caption(ctx)
+		if strings.Contains(caption, what) {
 			return nil
 		}
 		if e := rest(ctx); e != nil {
-			return fmt.Errorf("%w: %v", e, err)
+			return fmt.Errorf("%w: the wall says %q (%v)", e, caption, err)
 		}
 	}
 }

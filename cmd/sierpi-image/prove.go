@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"regexp"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -46,11 +47,18 @@ standard output; with any, the exit status is 1.`,
 // proofCommand boots an image; prove is the machine that it boots on.
 func proofCommand(use, short, long, example string, prove func(context.Context, imagebuild.ProofOptions) error) *cobra.Command {
 	var o imagebuild.ProofOptions
+	var only string
 	cmd := &cobra.Command{
 		Use: use + " IMG", Short: short, Long: long, Example: example,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.Image, o.Progress = args[0], cmd.OutOrStdout()
+			if only != "" {
+				var err error
+				if o.Only, err = regexp.Compile(only); err != nil {
+					return fmt.Errorf("--only: %w", err)
+				}
+			}
 			if o.Out == "" {
 				o.Out = filepath.Join("build", use, strings.TrimSuffix(filepath.Base(o.Image), ".img"))
 			}
@@ -60,6 +68,7 @@ func proofCommand(use, short, long, example string, prove func(context.Context, 
 	f := cmd.Flags()
 	f.StringVar(&o.Out, "out", "", "empty this `DIR` and keep logs and pictures in it (default: build/"+use+"/IMAGE)")
 	f.Float64Var(&o.Patience, "patience", 1, "wait this many `TIMES` as long for each stage, on a slow or busy machine")
+	f.StringVar(&only, "only", "", "on a kiosk image: once it paints, only the steps that match `REGEXP`, for trying one out")
 	f.BoolVar(&o.KVM, "kvm", false, "let the PC's processor run it where /dev/kvm works; times are then of this machine")
 	f.BoolVar(&o.Steady, "steady", false, "let its clock follow its instructions: on a busy machine, and for times to compare")
 	return cmd

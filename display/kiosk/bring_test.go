@@ -17,7 +17,7 @@ func stubs(t *testing.T, saving string) (told func() string) {
 		"xrandr": `#!/bin/sh
 cd "$(dirname "$0")"
 case "$*" in
-*--output*) echo "xrandr $*" >>told; out=$2; case "$3" in --off) : >"$out";; --auto) echo ' 1920x1080+0+0' >"$out";; esac ;;
+*--output*) echo "xrandr $*" >>told; out=$2; case "$*" in *--off) : >"$out";; *--right-of*) echo ' 1920x1080+1920+0' >"$out";; *--auto) echo ' 1920x1080+0+0' >"$out";; esac ;;
 *) for out in HDMI-1 HDMI-2; do echo "$out connected$(cat $out) (normal left)"; done ;;
 esac
 `,
@@ -66,11 +66,11 @@ func TestBring(t *testing.T) {
 			[][2]bool{{on, on}, {off, off}, {off, off}, {on, on}}},
 		{"one of two", dpms,
 			[]map[string]bool{{"HDMI-1": on, "HDMI-2": off}, {"HDMI-1": on, "HDMI-2": on}},
-			[]string{"xrandr --output HDMI-2 --off", "xrandr --output HDMI-2 --auto"},
+			[]string{"xrandr --output HDMI-2 --off", "xrandr --output HDMI-2 --auto --right-of HDMI-1"},
 			[][2]bool{{on, off}, {on, on}}},
 		{"a server that cannot save power", none,
 			[]map[string]bool{{"HDMI-1": off, "HDMI-2": off}, {}},
-			[]string{"xrandr --output HDMI-1 --off; xrandr --output HDMI-2 --off", "xrandr --output HDMI-1 --auto; xrandr --output HDMI-2 --auto"},
+			[]string{"xrandr --output HDMI-1 --off; xrandr --output HDMI-2 --off", "xrandr --output HDMI-1 --auto; xrandr --output HDMI-2 --auto --right-of HDMI-1"},
 			[][2]bool{{off, off}, {on, on}}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -88,5 +88,20 @@ func TestBring(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// Two outputs that show the same, as an X server begins with them, are laid side by side.
+func TestSideBySide(t *testing.T) {
+	told := stubs(t, `echo "DPMS (Energy Star):"; echo "  Server does not have the DPMS Extension"`)
+	path := filepath.Join(filepath.SplitList(os.Getenv("PATH"))[0], "HDMI-2")
+	if err := os.WriteFile(path, []byte(" 1280x720+0+0\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"xrandr --output HDMI-2 --right-of HDMI-1", ""} {
+		list, _, _, err := display{}.bring(t.Context(), nil, false)
+		if got := told(); err != nil || got != want || len(list) != 2 || list[1].x != 1920 {
+			t.Errorf("%q, want %q: %+v, %v", got, want, list, err)
+		}
 	}
 }

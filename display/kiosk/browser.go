@@ -26,6 +26,7 @@ type page struct {
 	target, session string
 	path            string        // what it was sent to, on the daemon's host
 	opened          time.Duration // since the boot
+	at              output        // that its window fills
 }
 
 // startBrowser runs the program with these flags on an address. It is killed with

@@ -439,21 +439,27 @@ func (k *keeper) seeOutput(ctx context.Context, w wish) sight {
 // page returns the window of an output, which is made if need be.
 func (k *keeper) page(ctx context.Context, name string) (*page, error) {
 	b := k.browser
-	if p := b.pages[name]; p != nil {
-		return p, nil
-	}
-	ctx, cancel := context.WithTimeout(ctx, glanceTimeout)
-	defer cancel()
 	var at output
 	for _, o := range k.outputs {
 		if o.name == name {
 			at = o
 		}
 	}
+	p := b.pages[name]
+	if p != nil && (p.at == at || !at.lit) {
+		return p, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, glanceTimeout)
+	defer cancel()
+	if p != nil { // the output was moved, or shows another number of pixels
+		k.Log.Info("the window follows its screen", "screen", name)
+		p.at = at
+		return p, b.place(ctx, p, at.x, at.y, at.width, at.height)
+	}
 	// The window that the browser opened by itself goes to the first output.
 	if p := b.pages[""]; p != nil {
 		delete(b.pages, "")
-		b.pages[name] = p
+		b.pages[name], p.at = p, at
 		if len(k.outputs) > 1 {
 			return p, b.place(ctx, p, at.x, at.y, at.width, at.height)
 		}
@@ -469,7 +475,7 @@ func (k *keeper) page(ctx context.Context, name string) (*page, error) {
 	}
 	p, err := b.another(ctx, at.x, at.y, at.width, at.height)
 	if err == nil {
-		b.pages[name] = p
+		b.pages[name], p.at = p, at
 	}
 	return p, err
 }

@@ -103,6 +103,37 @@ func (d display) state(ctx context.Context, probe bool) (list []output, canSave,
 	return parseOutputs(text), canSave, saves, nil
 }
 
+// beside places an output to the right of the one before it that is to be lit; the first
+// stays where it is.
+func beside(o output, list []output, on func(output) bool) []string {
+	left := ""
+	for _, other := range list {
+		if other.name == o.name {
+			break
+		}
+		if on(other) {
+			left = other.name
+		}
+	}
+	if left == "" {
+		return nil
+	}
+	return []string{"--right-of", left}
+}
+
+// isOver reports whether the output shows some of what an output before it shows.
+func (o output) isOver(list []output) bool {
+	for _, other := range list {
+		if other.name == o.name {
+			break
+		}
+		if other.lit && o.lit && o.x < other.x+other.width && other.x < o.x+o.width && o.y < other.y+other.height && other.y < o.y+o.height {
+			return true
+		}
+	}
+	return false
+}
+
 // bring makes the outputs what is wanted of them (absent: on), and returns what was
 // read back afterwards, with whether anything was changed.
 func (d display) bring(ctx context.Context, wanted map[string]bool, probe bool) (list []output, reports []report, changed bool, err error) {
@@ -136,7 +167,10 @@ func (d display) bring(ctx context.Context, wanted map[string]bool, probe bool) 
 		case !on(o) && o.lit:
 			try(o, "xrandr", "--output", o.name, "--off")
 		case on(o) && !o.lit:
-			try(o, "xrandr", "--output", o.name, "--auto")
+			// Alone it would come upon the first one and show the same.
+			try(o, append([]string{"xrandr", "--output", o.name, "--auto"}, beside(o, list, on)...)...)
+		case on(o) && o.isOver(list):
+			try(o, append([]string{"xrandr", "--output", o.name}, beside(o, list, on)...)...)
 		case on(o) && saves:
 			try(o, "xset", "dpms", "force", "on")
 			try(o, "xset", "-dpms")

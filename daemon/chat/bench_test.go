@@ -47,7 +47,8 @@ var peers = []struct {
 //	go test -count=1 -tags long -timeout 1h ./daemon/chat -run TestBenchChat
 //
 // It prints the server's memory for each waiter, the time from the post to the
-// arrival of the answers, and the server's processor time for each answer; beside
+// arrival of the answers (sierpi's post is on the disk before anybody hears of it,
+// the others keep none), and the server's processor time for each answer; beside
 // a bare net/http long poll, which is the least a Go program can spend, Debian's
 // nginx with nchan, Tornado, and Django in gunicorn's threads. Clients and server
 // share the machine, so compare within one run only. It needs nginx,
@@ -55,8 +56,8 @@ var peers = []struct {
 func TestBenchChat(t *testing.T) {
 	for _, waiters := range []int{1000, 10_000} {
 		fmt.Printf("\n%d waiters, %d posts of 250 bytes to all of them.\n\n", waiters, posts)
-		fmt.Println("| server | memory a waiter | fan-out p50 | p99 | processor an answer |")
-		fmt.Println("| --- | --- | --- | --- | --- |")
+		fmt.Println("| server | memory a waiter | first answer | fan-out p50 | p99 | processor an answer |")
+		fmt.Println("| --- | --- | --- | --- | --- | --- |")
 		seen := map[string]figures{}
 		for _, peer := range peers {
 			t.Run(strings.ReplaceAll(peer.name, "/", "-")+fmt.Sprint(waiters), func(t *testing.T) {
@@ -65,11 +66,11 @@ func TestBenchChat(t *testing.T) {
 					if peer.must {
 						t.Fatal(err)
 					}
-					fmt.Printf("| %s | does not hold them: %v | | | |\n", peer.name, err)
+					fmt.Printf("| %s | does not hold them: %v | | | | |\n", peer.name, err)
 					return
 				}
 				seen[peer.name] = f
-				fmt.Printf("| %s | %.1f kB | %.0f ms | %.0f ms | %.0f us |\n", peer.name, float64(f.memory)/1000, f.p50, f.p99, f.processor)
+				fmt.Printf("| %s | %.1f kB | %.0f ms | %.0f ms | %.0f ms | %.0f us |\n", peer.name, float64(f.memory)/1000, f.first, f.p50, f.p99, f.processor)
 			})
 		}
 		us, bare, nchan := seen["sierpi"], seen["net/http alone"], seen["nginx, nchan"]
@@ -83,12 +84,13 @@ func TestBenchChat(t *testing.T) {
 }
 
 // posts is how often all waiters are woken.
-const posts = 7
+const posts = 21
 
 // figures are what was measured of a server.
 type figures struct {
 	memory    int64   // bytes a waiter
-	p50, p99  float64 // ms from the post to the arrival of an answer
+	first     float64 // ms from the post to the arrival of the first answer, the median of all posts
+	p50, p99  float64 // and of an answer
 	processor float64 // us an answer
 }
 
@@ -115,8 +117,8 @@ func measure(t *testing.T, s waiterServer, n int) (figures, error) {
 		conns[i], readers[i] = c, bufio.NewReaderSize(c, 1024)
 	}
 	var memory int64
-	var took []time.Duration
-	var first error
+	var took, firsts []time.Duration
+	var wrong error
 	cpu := processorTime(t, s.pid)
 	for round := range posts {
 		for i, c := range conns {
@@ -144,22 +146,23 @@ func measure(t *testing.T, s waiterServer, n int) (figures, error) {
 		start = time.Now()
 		close(ready)
 		if err := s.post(round); err != nil {
-			first = err
+			wrong = err
 			for _, c := range conns {
 				c.Close()
 			}
 		}
 		wg.Wait()
 		for i, err := range failed {
-			if first = cmp.Or(first, err); err != nil {
-				return figures{}, fmt.Errorf("waiter %d in round %d: %w", i, round, first)
+			if wrong = cmp.Or(wrong, err); err != nil {
+				return figures{}, fmt.Errorf("waiter %d in round %d: %w", i, round, wrong)
 			}
 		}
-		took = append(took, arrived...)
+		took, firsts = append(took, arrived...), append(firsts, slices.Min(arrived))
 	}
 	slices.Sort(took)
+	slices.Sort(firsts)
 	ms := func(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
-	return figures{memory / int64(n), ms(took[len(took)/2]), ms(took[len(took)*99/100]),
+	return figures{memory / int64(n), ms(firsts[len(firsts)/2]), ms(took[len(took)/2]), ms(took[len(took)*99/100]),
 		float64((processorTime(t, s.pid) - cpu).Microseconds()) / float64(posts*n)}, nil
 }
 

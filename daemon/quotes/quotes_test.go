@@ -615,6 +615,31 @@ func TestPrune(t *testing.T) {
 	}})
 }
 
+// TestFacetSpellings: names that differ in their spelling only are one facet, also when they
+// come in one commit.
+func TestFacetSpellings(t *testing.T) {
+	onBoth(t, map[string]func(*testing.T, *Service){"": func(t *testing.T, s *Service) {
+		for range 2 { // a new one, and one that is there
+			var text strings.Builder
+			for _, author := range []string{"Ada Brewster", "ADA BREWSTER", "Ada  Brëwster"} {
+				fmt.Fprintf(&text, "Tree %d stands alone.\n\t\t-- %s\n%%\n", countOfTable(t, s, "quote")+text.Len(), author)
+			}
+			if rep := importText(t, s, "trees", text.String()); rep.Added != 3 {
+				t.Fatal(rep)
+			}
+		}
+		if n := countOfTable(t, s, `quote_facet WHERE kind = 'a'`); n != 1 {
+			t.Errorf("%d authors", n)
+		}
+		if n := countOfTable(t, s, `quote_facet WHERE kind = 'a' AND n = 6`); n != 1 {
+			t.Error("not all quotes of the author are counted")
+		}
+		if page, err := s.Search(t.Context(), Query{Words: "tree", Filter: Filter{Author: "ada brewster"}}); err != nil || page.Total != 6 {
+			t.Errorf("%d quotes of the author are found, %v", page.Total, err)
+		}
+	}})
+}
+
 func countOfTable(t *testing.T, s *Service, table string) (n int) {
 	t.Helper()
 	if err := s.db.View(t.Context(), func(tx *store.Tx) error {

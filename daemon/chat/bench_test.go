@@ -303,8 +303,13 @@ func serve(t *testing.T, addr string, cmd *exec.Cmd) int {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		_ = cmd.Process.Signal(syscall.SIGTERM) // gunicorn takes its children along
-		stop := time.AfterFunc(5*time.Second, func() { _ = cmd.Process.Kill() })
+		all := family(cmd.Process.Pid)
+		_ = cmd.Process.Signal(syscall.SIGTERM)
+		stop := time.AfterFunc(5*time.Second, func() { // gunicorn's children do not die with it
+			for _, pid := range all {
+				_ = syscall.Kill(pid, syscall.SIGKILL)
+			}
+		})
 		_ = cmd.Wait()
 		stop.Stop()
 	})

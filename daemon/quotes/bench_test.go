@@ -250,12 +250,6 @@ func benchSize(t *testing.T, dsn string, lite *Service, mix map[string][]string,
 	if copied > 0 {
 		fmt.Printf(" `migrate-to` copied them to PostgreSQL in %.0f s.", time.Since(began).Seconds())
 	}
-	if err := pg.db.Update(t.Context(), func(tx *store.Tx) error { // as autovacuum does soon after
-		_, err := tx.ExecContext(t.Context(), `ANALYZE`)
-		return err
-	}); err != nil {
-		t.Fatal(err)
-	}
 	services := []*Service{lite, pg}
 	times := min(few, 20)
 	queries := map[string][]string{"random 1": make([]string, times), "random 200": make([]string, times), "latest 200": make([]string, times)}

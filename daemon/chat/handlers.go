@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"math"
 	mathrand "math/rand/v2"
 	"net/http"
@@ -134,9 +133,12 @@ func (s *Service) jsonSearch(w http.ResponseWriter, r *http.Request) error {
 }
 
 // body reads a small JSON body.
-func body(w http.ResponseWriter, r *http.Request, into any) error {
-	dec := json.NewDecoder(http.MaxBytesReader(w, r.Body, 16<<10))
-	if err := dec.Decode(into); err != nil {
+func body(r *http.Request, into any) error {
+	b, err := web.ReadBody(r)
+	if err == nil {
+		err = json.Unmarshal(b, into)
+	}
+	if err != nil {
 		return &Failure{400, "the body is no JSON of the kind expected here: " + err.Error(), "see the page's own script for the form"}
 	}
 	return nil
@@ -152,7 +154,7 @@ func (s *Service) allow(r *http.Request) error {
 
 func (s *Service) jsonPost(w http.ResponseWriter, r *http.Request) error {
 	var in struct{ Key, Name, Text string }
-	if err := body(w, r, &in); err != nil {
+	if err := body(r, &in); err != nil {
 		return err
 	}
 	if err := s.allow(r); err != nil {
@@ -168,7 +170,7 @@ func (s *Service) jsonPost(w http.ResponseWriter, r *http.Request) error {
 
 func (s *Service) jsonChange(w http.ResponseWriter, r *http.Request) error {
 	var in struct{ Text string }
-	if err := body(w, r, &in); err != nil {
+	if err := body(r, &in); err != nil {
 		return err
 	}
 	m, err := s.changed(w, r, in.Text)
@@ -211,7 +213,7 @@ const maxPollRooms = 8
 
 func (s *Service) jsonPoll(w http.ResponseWriter, r *http.Request) error {
 	var in Poll
-	if err := body(w, r, &in); err != nil {
+	if err := body(r, &in); err != nil {
 		return err
 	}
 	if len(in.Cursors) == 0 || len(in.Cursors) > maxPollRooms {
@@ -238,18 +240,23 @@ func (s *Service) jsonPoll(w http.ResponseWriter, r *http.Request) error {
 	}
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
-	// An Answer, put together from parts that others get too; the server buffers it.
-	_, _ = io.WriteString(w, `{"rooms":[`)
+	// An Answer, put together from parts that others get too.
+	size := 64
+	for _, part := range parts {
+		size += 1 + len(part)
+	}
+	answer := append(make([]byte, 0, size), `{"rooms":[`...)
 	for i, part := range parts {
 		if i > 0 {
-			_, _ = io.WriteString(w, ",")
+			answer = append(answer, ',')
 		}
-		_, _ = w.Write(part)
+		answer = append(answer, part...)
 	}
+	answer = append(answer, ']')
 	if end != "" {
-		end = `,"` + end + `":true`
+		answer = append(append(append(answer, `,"`...), end...), `":true`...)
 	}
-	_, _ = io.WriteString(w, "]"+end+"}\n")
+	_, _ = w.Write(append(answer, "}\n"...))
 	return nil
 }
 
@@ -304,10 +311,16 @@ func (s *Service) poll(ctx context.Context, in Poll, cursors []cursor, author st
 		if err != nil {
 			return nil, "", err
 		}
-		r.enter(name)
-		defer r.leave(name)
 		rooms[i] = r
 	}
+	for _, r := range rooms {
+		r.enter(name)
+	}
+	defer func() {
+		for _, r := range rooms {
+			r.leave(name)
+		}
+	}()
 	// By chance a little shorter, so that what was cut off together does not come back together.
 	hold := time.NewTimer(s.hold - mathrand.N(s.hold/4+1))
 	defer hold.Stop()

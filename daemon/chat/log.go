@@ -259,23 +259,18 @@ func (c cursor) String() string {
 }
 
 func parseCursor(s string) (cursor, error) {
-	bad := &Failure{400, "the cursor is not one of ours", "register anew: GET /json/chat/ROOM"}
-	if len(s) > 200 {
-		return cursor{}, bad
+	var c cursor
+	var version string
+	var ok bool
+	b, err := base64.RawURLEncoding.DecodeString(s[:min(len(s), 201)])
+	if err == nil && len(s) <= 200 {
+		c.room, version, ok = strings.Cut(string(b), " ")
+		c.epoch, version, _ = strings.Cut(version, " ")
 	}
-	b, err := base64.RawURLEncoding.DecodeString(s)
-	if err != nil {
-		return cursor{}, bad
+	if c.version, err = strconv.ParseInt(version, 10, 64); !ok || err != nil || c.version < 0 || !roomName.MatchString(c.room) {
+		return cursor{}, &Failure{400, "the cursor is not one of ours", "register anew: GET /json/chat/ROOM"}
 	}
-	part := strings.Split(string(b), " ")
-	if len(part) != 3 || !roomName.MatchString(part[0]) {
-		return cursor{}, bad
-	}
-	v, err := strconv.ParseInt(part[2], 10, 64)
-	if err != nil || v < 0 {
-		return cursor{}, bad
-	}
-	return cursor{part[0], part[1], v}, nil
+	return c, nil
 }
 
 // Renew gives every room a new epoch: for a transaction that has put another log into

@@ -83,7 +83,9 @@ func proofDaemon(addr string) error {
 	if err != nil {
 		return err
 	}
-	return http.Serve(l, planted(os.Getenv("SIERPI_CHAT_PLANT"), s, h))
+	// Clients of one address may have half of the connections.
+	return web.NewServer(web.ServerOptions{Name: "chat", Listeners: []net.Listener{l}, Log: log, Connections: 40_000,
+		Handler: planted(os.Getenv("SIERPI_CHAT_PLANT"), s, h)}).Run(ctx)
 }
 
 // planted makes a daemon faulty, for the test that the proof notices.

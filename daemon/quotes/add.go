@@ -103,17 +103,12 @@ func (c *changes) write(ctx context.Context, tx *store.Tx, ix index) error {
 	if err := ix.addWords(ctx, tx, c.words); err != nil {
 		return fmt.Errorf("counting words: %w", err)
 	}
+	maps.DeleteFunc(c.facets, func(_ facet, n int) bool { return n == 0 })
 	facets := slices.SortedFunc(maps.Keys(c.facets), func(a, b facet) int {
 		return cmp.Or(cmp.Compare(a.kind, b.kind), cmp.Compare(a.key, b.key), cmp.Compare(a.name, b.name))
 	})
-	for _, f := range facets {
-		if c.facets[f] == 0 {
-			continue
-		}
-		if _, err := tx.ExecContext(ctx, `INSERT INTO quote_facet (kind, key, name, n) VALUES (?, ?, ?, ?)
-			ON CONFLICT (kind, key) DO UPDATE SET n = quote_facet.n + excluded.n`, string(f.kind), f.key, f.name, c.facets[f]); err != nil {
-			return fmt.Errorf("counting authors, sources and tags: %w", err)
-		}
+	if err := ix.addFacets(ctx, tx, facets, c.facets); err != nil {
+		return fmt.Errorf("counting authors, sources and tags: %w", err)
 	}
 	if _, err := tx.ExecContext(ctx, `UPDATE quote_state SET revision = revision + 1, visible = visible + ?`, c.visible); err != nil {
 		return fmt.Errorf("counting quotes: %w", err)

@@ -99,6 +99,39 @@ func (r *Report) Add(o Report, prefix string) {
 // the daemon, in it or in another process. On an error the report says what was
 // done; all of that is kept.
 func (s *Service) Import(ctx context.Context, r io.Reader, o ImportOptions) (Report, error) {
+	var last int64
+	if progress := o.Progress; progress != nil {
+		o.Progress = func(done, total int64) {
+			last = done
+			progress(done, total)
+		}
+	}
+	rep, err := s.take(ctx, r, o)
+	if err == nil {
+		err = s.settle(ctx, rep, o, last)
+	}
+	return rep, err
+}
+
+// settle puts the index in order after an import that brought a twentieth of the quotes or
+// more. done is what was read, for Progress: reading is over, but the import is not.
+func (s *Service) settle(ctx context.Context, rep Report, o ImportOptions, done int64) error {
+	n, err := s.Count(ctx)
+	if err == nil && rep.Added > 0 && rep.Added >= n/20 {
+		err = s.index.settle(ctx, s.db, func() {
+			if o.Progress != nil {
+				o.Progress(done, o.Total)
+			}
+		})
+	}
+	if err != nil {
+		return fmt.Errorf("all quotes are imported, but searching them is slower than it could be: %w", err)
+	}
+	return nil
+}
+
+// take is Import without settling the index.
+func (s *Service) take(ctx context.Context, r io.Reader, o ImportOptions) (Report, error) {
 	var rep Report
 	origin := cleanLine(o.Source)
 	if origin == "" {
@@ -208,7 +241,8 @@ func (s *Service) ImportPath(ctx context.Context, path string, o ImportOptions, 
 		}
 		before += f.size
 	}
-	return rep, nil
+	o.Total = total
+	return rep, s.settle(ctx, rep, o, total)
 }
 
 func (s *Service) importFile(ctx context.Context, path string, o ImportOptions) (Report, error) {
@@ -217,7 +251,7 @@ func (s *Service) importFile(ctx context.Context, path string, o ImportOptions) 
 		return Report{}, err
 	}
 	defer f.Close()
-	return s.Import(ctx, f, o)
+	return s.take(ctx, f, o)
 }
 
 type sized struct {

@@ -55,6 +55,15 @@ func (s *Service) MigrateTo(ctx context.Context, to *Service, progress func(done
 			return fail(err)
 		}
 	}
+	if copied > 0 {
+		if err := to.index.settle(ctx, to.db, func() {
+			if progress != nil {
+				progress(done+int64(copied), total)
+			}
+		}); err != nil {
+			return fail(err)
+		}
+	}
 	after, _, err := s.state(ctx)
 	if err != nil {
 		return fail(err)

@@ -110,6 +110,18 @@ func decoded(t *testing.T, body string) []Quote {
 	return qs
 }
 
+// TestMoreThan: the page does not pretend to have counted what it did not look at.
+func TestMoreThan(t *testing.T) {
+	s, at, _ := site(t)
+	importText(t, s, "numbers", numbers(maxCandidates+1))
+	c := client(t)
+	for words, want := range map[string]string{"number": "More than 500 quotes fit", "7": "1 quote fits"} {
+		if _, body := request(t, c, "GET", at+"/quotes?q="+words+"+", nil); !strings.Contains(body, want) {
+			t.Errorf("%s: the page does not say %q:\n%s", words, want, body)
+		}
+	}
+}
+
 // TestVisitorsWalk: random gives one visitor nothing twice before all have come.
 func TestVisitorsWalk(t *testing.T) {
 	s, at, _ := site(t)

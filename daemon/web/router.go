@@ -119,8 +119,8 @@ func enforce(look *Look, route Route, streamWrite time.Duration) http.Handler {
 			look.refuse(w, r, role, route.Role)
 			return
 		}
-		if r.Body != http.NoBody {
-			r.Body = http.MaxBytesReader(w, r.Body, limit)
+		if r.Body != http.NoBody && (r.ContentLength < 0 || r.ContentLength > limit) {
+			r.Body = http.MaxBytesReader(w, r.Body, limit) // of a known length the server gives no more
 		}
 		if !route.Streams {
 			route.Handler.ServeHTTP(w, r)
@@ -130,25 +130,49 @@ func enforce(look *Look, route Route, streamWrite time.Duration) http.Handler {
 		if r.Body != http.NoBody {
 			// Whole, and while the server's deadline holds: a stream lasts, what asks for
 			// it must not take as long.
-			body, err := io.ReadAll(r.Body)
+			body, err := ReadBody(r)
 			if err != nil {
 				look.bodyError(w, r, err)
 				return
 			}
-			r.Body = io.NopCloser(bytes.NewReader(body))
+			held := &heldBody{all: body}
+			held.Reset(body)
+			r.Body = held
 		}
 		_ = rc.SetReadDeadline(time.Time{})
-		w = &streamWriter{ResponseWriter: w, rc: rc, timeout: streamWrite}
-		_ = rc.SetWriteDeadline(time.Time{})
-		defer func() { _ = rc.SetWriteDeadline(time.Now().Add(streamWrite)) }() // for what net/http still holds
+		out := &streamWriter{ResponseWriter: w, rc: rc, timeout: streamWrite}
+		defer out.extend() // for what net/http still holds
 		ctx, cancel := context.WithCancel(r.Context())
 		defer cancel()
 		defer endWithDaemon(ctx, cancel)()
 		if session, ok := ctx.Value(sessionKey{}).(context.Context); ok && route.Role > Anyone {
 			defer context.AfterFunc(session, cancel)()
 		}
-		route.Handler.ServeHTTP(w, r.WithContext(ctx))
+		route.Handler.ServeHTTP(out, r.WithContext(ctx))
 	})
+}
+
+// heldBody is a body that was read already.
+type heldBody struct {
+	bytes.Reader
+	all []byte
+}
+
+func (*heldBody) Close() error { return nil }
+
+// ReadBody reads the whole body of a request; the route's MaxBody bounds it. The caller must
+// not change the bytes. A small one of known length takes no more room than it needs: that of
+// a stream is held as long as the stream.
+func ReadBody(r *http.Request) ([]byte, error) {
+	if held, ok := r.Body.(*heldBody); ok {
+		return held.all, nil
+	}
+	if r.ContentLength < 0 || r.ContentLength > 4096 {
+		return io.ReadAll(r.Body)
+	}
+	body := make([]byte, r.ContentLength)
+	_, err := io.ReadFull(r.Body, body)
+	return body, err
 }
 
 // bodyError answers a request whose body is too large, or did not come.
@@ -168,16 +192,28 @@ type streamWriter struct {
 	http.ResponseWriter
 	rc      *http.ResponseController
 	timeout time.Duration
+	fresh   time.Time // until then the deadline is that of a write just before
+}
+
+// extend moves the deadline, unless three quarters of the time are left: a write comes
+// seldom alone.
+func (w *streamWriter) extend() {
+	now := time.Now()
+	if now.Before(w.fresh) {
+		return
+	}
+	w.fresh = now.Add(w.timeout / 4)
+	_ = w.rc.SetWriteDeadline(now.Add(w.timeout)) // where it cannot be set there is no network
 }
 
 func (w *streamWriter) Write(b []byte) (int, error) {
-	_ = w.rc.SetWriteDeadline(time.Now().Add(w.timeout)) // where it cannot be set there is no network
+	w.extend()
 	return w.ResponseWriter.Write(b)
 }
 
 // FlushError is what http.ResponseController calls.
 func (w *streamWriter) FlushError() error {
-	_ = w.rc.SetWriteDeadline(time.Now().Add(w.timeout))
+	w.extend()
 	return w.rc.Flush()
 }
 

@@ -210,7 +210,7 @@ func (p *proof) inAnyYear(ctx context.Context, owner *http.Client, wall *screen,
 	if err := p.check(ctx, "date -u +%Y", "^"+year+"$"); err != nil {
 		return err
 	}
-	for _, path := range []string{"/", "/feed", "/feed.rss", "/quotes", "/quotes/today", "/health", "/healthz", "/readyz", "/play", "/cutout"} {
+	for _, path := range []string{"/", "/feed", "/feed.rss", "/quotes", "/quotes/today", "/health", "/healthz", "/readyz", "/life", "/cutout"} {
 		if _, err := get(ctx, p.http+path); err != nil {
 			return err
 		}

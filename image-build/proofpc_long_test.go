@@ -21,7 +21,7 @@ func bootedPC(t *testing.T) *proof {
 	}
 	systemtest.Tool(t, "qemu-system-x86_64", "qemu-system-x86")
 	ctx := t.Context()
-	p, err := newProof(ctx, ProofOptions{Image: image, Out: t.TempDir() + "/out", Patience: 6, Progress: os.Stdout}, 1024)
+	p, err := newProof(ctx, ProofOptions{Image: image, Out: t.TempDir() + "/out", Patience: 6, Progress: os.Stdout, Steady: true}, 1024)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,6 +12,9 @@ import (
 	"github.com/sierpi/sierpi/system/systemtest"
 )
 
+// noScreen saves the emulation of a framebuffer on which the wall is painted.
+var noScreen = []string{"-vga", "none"}
+
 // bootedPC is the PC image that SIERPI_PC_IMAGE names, booted, with a root shell on its line.
 func bootedPC(t *testing.T) *proof {
 	t.Helper()
@@ -21,7 +24,7 @@ func bootedPC(t *testing.T) *proof {
 	}
 	systemtest.Tool(t, "qemu-system-x86_64", "qemu-system-x86")
 	ctx := t.Context()
-	p, err := newProof(ctx, ProofOptions{Image: image, Out: t.TempDir() + "/out", Patience: 6, Progress: os.Stdout, Steady: true}, 1024)
+	p, err := newProof(ctx, ProofOptions{Image: image, Out: t.TempDir() + "/out", Patience: 6, Progress: os.Stdout}, 1024)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -35,7 +38,7 @@ func bootedPC(t *testing.T) *proof {
 		}
 		p.cleanUp()
 	})
-	if err := errors.Join(p.startPC("pc", p.o.accel()), p.step(ctx, "the first user", 15*time.Minute, p.firstLogin), p.step(ctx, "our units", 5*time.Minute, p.units)); err != nil {
+	if err := errors.Join(p.patientBoot(ctx), p.startPC("pc", p.o.accel(), noScreen...), p.step(ctx, "the first user", 15*time.Minute, p.firstLogin), p.step(ctx, "our units", 5*time.Minute, p.units)); err != nil {
 		t.Fatal(err)
 	}
 	return p
@@ -51,7 +54,7 @@ func TestOverlayOnPC(t *testing.T) {
 // TestFaultsOnPC holds the full card and the clock at 1970 alone.
 func TestFaultsOnPC(t *testing.T) {
 	p, ctx := bootedPC(t), t.Context()
-	if err := errors.Join(p.fullCard(ctx), p.step(ctx, "power off", 6*time.Minute, p.poweroff), p.clock(ctx, p.o.accel())); err != nil {
+	if err := errors.Join(p.fullCard(ctx), p.step(ctx, "power off", 6*time.Minute, p.poweroff), p.clock(ctx, append(p.o.accel(), noScreen...))); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -29,23 +30,50 @@ func said(look func() (state, why string)) func(context.Context) (State, string)
 // client would: a server that is stuck must not feed the watchdog.
 func answers(listeners []net.Listener) func(context.Context) (State, string) {
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	ask := func(ctx context.Context, address string) error {
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+"/readyz", nil)
+		if err != nil {
+			return err
+		}
+		resp, err := client.Do(req)
+		if err != nil {
+			return err
+		}
+		return resp.Body.Close() // nothing is read from it
+	}
 	return func(ctx context.Context) (State, string) {
 		for _, l := range listeners {
-			if l.Addr().Network() != "tcp" {
-				continue
+			addresses := ownAddresses(l.Addr())
+			answered := len(addresses) == 0
+			for _, address := range addresses {
+				answered = answered || ask(ctx, address) == nil
 			}
-			req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+reachable(l.Addr())+"/readyz", nil)
-			if err != nil {
-				return Failed, err.Error()
-			}
-			resp, err := client.Do(req)
-			if err != nil {
+			if !answered {
 				return Failed, fmt.Sprintf("%s does not answer", l.Addr())
 			}
-			_ = resp.Body.Close() // nothing is read from it
 		}
 		return OK, ""
 	}
+}
+
+// ownAddresses are those by which this machine reaches a listener of its own; any of them
+// will do. They are numbers, for a name would wait for a resolver, which may be what is
+// broken. A listener on all addresses of IPv6 has those of IPv4 too, unless
+// net.ipv6.bindv6only is set.
+func ownAddresses(a net.Addr) []string {
+	tcp, ok := a.(*net.TCPAddr)
+	switch {
+	case !ok:
+		return nil
+	case !tcp.IP.IsUnspecified():
+		return []string{tcp.String()}
+	}
+	port := strconv.Itoa(tcp.Port)
+	addresses := []string{net.JoinHostPort("127.0.0.1", port)}
+	if tcp.IP.To4() == nil {
+		addresses = append(addresses, net.JoinHostPort("::1", port))
+	}
+	return addresses
 }
 
 // complaints writes what is wrong with a part to the log, once as long as it stays the

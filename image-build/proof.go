@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -255,24 +254,6 @@ func (p *proof) units(ctx context.Context) error {
 	}
 	// A cycle of orders is broken by leaving a unit out, at each boot another one.
 	return p.check(ctx, "journalctl -b -q _PID=1 -o cat --no-pager | grep -i 'ordering cycle' || true", "^$")
-}
-
-// get asks the pages from outside.
-func get(ctx context.Context, url string) (string, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-	if err != nil {
-		return "", err
-	}
-	res, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return "", err
-	}
-	defer res.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(res.Body, 4<<20))
-	if err == nil && res.StatusCode != http.StatusOK {
-		err = fmt.Errorf("%s: %s: %.200s", url, res.Status, body)
-	}
-	return string(body), err
 }
 
 // socketActivation stops the daemon and asks for a page: the socket starts it again.

@@ -1,7 +1,6 @@
 package imagebuild
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -11,7 +10,6 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/http"
-	"net/http/cookiejar"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -362,42 +360,6 @@ func (r *recorder) editFAT(ctx context.Context) error {
 	}
 	_, err := r.v.line.run(ctx, "umount "+pi+"/boot/firmware")
 	return err
-}
-
-// signIn opens the owner's session.
-func (r *recorder) signIn(ctx context.Context, secret string) (*http.Client, error) {
-	jar, err := cookiejar.New(nil)
-	if err != nil {
-		return nil, err
-	}
-	// What a redirect leads to is of no interest.
-	client := &http.Client{Jar: jar, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-	res, err := r.post(ctx, client, "/owner/login", "application/x-www-form-urlencoded", url.Values{"secret": {secret}}.Encode())
-	if err != nil {
-		return nil, err
-	}
-	if res.StatusCode != http.StatusSeeOther && res.StatusCode != http.StatusFound {
-		return nil, fmt.Errorf("the owner's secret was refused: %s", res.Status)
-	}
-	return client, nil
-}
-
-// post sends and reads the whole answer; the body is then in memory.
-func (r *recorder) post(ctx context.Context, client *http.Client, path, kind, body string) (*http.Response, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, r.http+path, strings.NewReader(body))
-	if err != nil {
-		return nil, err
-	}
-	req.Header.Set("Content-Type", kind)
-	req.Header.Set("Sec-Fetch-Site", "same-origin")
-	res, err := client.Do(req)
-	if err != nil {
-		return nil, err
-	}
-	defer res.Body.Close()
-	data, err := io.ReadAll(io.LimitReader(res.Body, 1<<20))
-	res.Body = io.NopCloser(bytes.NewReader(data))
-	return res, err
 }
 
 // write posts messages from two sides and quotes from a third, each as soon as the one

@@ -3,8 +3,6 @@ package imagebuild
 import (
 	"context"
 	"fmt"
-	"net/http"
-	"net/url"
 	"strings"
 	"time"
 )
@@ -139,25 +137,6 @@ func (p *proof) goodUpdate(ctx context.Context) error {
 		return fmt.Errorf("/healthz says nothing of the update: %.600s", health)
 	}
 	return p.check(ctx, "sierpi updates status", `(?s)updated from .* to .*\+good`)
-}
-
-// chat writes into the lobby from outside.
-func (p *proof) chat(ctx context.Context, text string) error {
-	form := url.Values{"key": {strings.ReplaceAll(text, " ", "-")}, "name": {"proof"}, "text": {text}}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, p.http+"/chat/lobby", strings.NewReader(form.Encode()))
-	if err != nil {
-		return err
-	}
-	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	res, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return err
-	}
-	defer res.Body.Close()
-	if res.StatusCode != http.StatusOK {
-		return fmt.Errorf("writing into the chat: %s", res.Status)
-	}
-	return nil
 }
 
 // securityUpdates holds that the config reaches unattended-upgrades and its timer, both ways.

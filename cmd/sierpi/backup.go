@@ -99,7 +99,7 @@ By itself nothing is removed; --keep N removes this machine's oldest ones.`,
 		},
 	}
 	where.addConfig(cmd)
-	where.addState(cmd)
+	where.addServiceState(cmd)
 	cmd.Flags().StringVar(&to, "to", "", "write it into this `DIR` (default [backup] dir of the config)")
 	_ = cmd.MarkFlagDirname("to")
 	cmd.Flags().IntVar(&keep, "keep", 0, "then keep the newest `N` of this machine; 0 keeps all")
@@ -330,7 +330,7 @@ started again; elsewhere stop it first. A power cut leaves the old state or the 
 		},
 	}
 	where.addConfig(cmd)
-	where.addState(cmd)
+	where.addServiceState(cmd)
 	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
 	cmd.Flags().BoolVarP(&dryRun, "dry-run", "n", false, "check the file, print what would be done and change nothing")
 	cmd.Flags().BoolVar(&takeConfig, "take-config", false, "take the backup's config though this machine has one")
@@ -358,7 +358,7 @@ what was restored; when that start fails, this is the way back.`,
 			return err
 		},
 	}
-	where.addState(cmd)
+	where.addServiceState(cmd)
 	return cmd
 }
 
@@ -389,20 +389,6 @@ func ask(cmd *cobra.Command, question string, answers ...string) (bool, error) {
 type oneByte struct{ r io.Reader }
 
 func (o oneByte) Read(p []byte) (int, error) { return o.r.Read(p[:min(1, len(p))]) }
-
-// appliancePath is the state folder that the service has.
-const appliancePath = "/var/lib/sierpi"
-
-// applianceState is stateDir for commands that root runs on the appliance: without a word
-// they mean the service's folder, not one in root's home.
-func applianceState(flag string) (string, error) {
-	if flag == "" && os.Getenv("STATE_DIRECTORY") == "" && os.Geteuid() == 0 {
-		if st, err := os.Stat(appliancePath); err == nil && st.IsDir() {
-			return appliancePath, nil
-		}
-	}
-	return stateDir(flag)
-}
 
 // withoutDaemon runs do while the service does not run on this state folder: it is stopped
 // where this is the appliance's and systemd runs it, and started again.

@@ -25,6 +25,12 @@ func (p *places) addState(cmd *cobra.Command) {
 	_ = cmd.MarkFlagDirname("state")
 }
 
+// addServiceState is addState for commands about what the service of the appliance keeps.
+func (p *places) addServiceState(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&p.state, "state", "", "keep state in this `DIR` (default $STATE_DIRECTORY, else for root the service's, "+appliancePath+", else ~/.local/state/sierpi)")
+	_ = cmd.MarkFlagDirname("state")
+}
+
 func (p *places) addRoot(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&p.root, "root", "/", "read /sys, /proc and /boot below this `DIR`")
 	_ = cmd.MarkFlagDirname("root")

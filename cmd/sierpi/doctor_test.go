@@ -18,6 +18,7 @@ import (
 
 	"github.com/sierpi/sierpi/daemon/config"
 	"github.com/sierpi/sierpi/system"
+	"github.com/sierpi/sierpi/system/overlay"
 	"github.com/sierpi/sierpi/system/systemtest"
 )
 
@@ -139,6 +140,43 @@ func unpack(t *testing.T, path string) map[string]string {
 
 // A bundle has what a bug report needs, and none of the secrets that stand in the
 // files it is made from.
+// Under an overlay the room on / is memory's: the doctor says so and looks at what counts.
+func TestDoctorSeesTheOverlay(t *testing.T) {
+	const gib, mib = 1 << 30, 1 << 20
+	full := overlay.Status{RootSize: 4 * gib, RootFree: 10 * mib}
+	on := overlay.Status{Active: true, Next: true, State: "PARTUUID=1-03", Device: "/dev/sda3",
+		RootSize: 4 * gib, RootFree: 10 * mib, MemorySize: 400 * mib, MemoryUsed: 20 * mib, StateSize: 240 * mib, StateFree: 200 * mib}
+	change := func(s overlay.Status, by func(*overlay.Status)) overlay.Status { by(&s); return s }
+	for name, c := range map[string]struct {
+		status overlay.Status
+		states []health
+		detail string
+	}{
+		"a full root":            {full, []health{trouble}, "0.0 GB free"},
+		"a root with room":       {overlay.Status{RootSize: 4 * gib, RootFree: 2 * gib}, []health{healthy}, "2.1 GB free"},
+		"read-only by itself":    {overlay.Status{RootSize: 4 * gib, RootFree: 2 * gib, ReadOnly: true}, []health{advice}, "root has"},
+		"on, over a full root":   {on, []health{healthy, healthy}, "on: what was written since the boot takes 20 of 400 MiB of memory; the state is on /dev/sda3, 200 of 240 MiB free"},
+		"on, to be off":          {change(on, func(s *overlay.Status) { s.Next = false }), []health{healthy, healthy}, "off after the next boot"},
+		"the state gone":         {change(on, func(s *overlay.Status) { s.Device = "" }), []health{healthy, trouble}, "PARTUUID=1-03 was not there at boot"},
+		"the state full":         {change(on, func(s *overlay.Status) { s.StateFree = 3 * mib }), []health{healthy, trouble}, "3 of 240 MiB free"},
+		"the memory full":        {change(on, func(s *overlay.Status) { s.MemoryUsed = 390 * mib }), []health{healthy, trouble}, "390 of 400 MiB"},
+		"off, the state remains": {change(on, func(s *overlay.Status) { s.Active, s.Next, s.RootFree = false, false, 2*gib }), []health{healthy, healthy}, "off; the state is on /dev/sda3"},
+	} {
+		var states []health
+		var said strings.Builder
+		for _, f := range storage(c.status) {
+			states = append(states, f.State)
+			said.WriteString(f.Detail + "\n")
+			if (f.Remedy == "") != (f.State == healthy) {
+				t.Errorf("%s: %s is %s, with the remedy %q", name, f.What, f.State, f.Remedy)
+			}
+		}
+		if !slices.Equal(states, c.states) || !strings.Contains(said.String(), c.detail) {
+			t.Errorf("%s: %v, want %v, and %q in\n%s", name, states, c.states, c.detail, said.String())
+		}
+	}
+}
+
 func TestBundleHasNoSecrets(t *testing.T) {
 	root := systemtest.Tree(t, filepath.Join("..", "..", "system", "testdata", "pi3bplus.txtar"))
 	secrets := map[string]string{ // by what it is: where it lies must not matter

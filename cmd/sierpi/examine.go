@@ -21,6 +21,7 @@ import (
 	"github.com/sierpi/sierpi/system"
 	"github.com/sierpi/sierpi/system/board"
 	"github.com/sierpi/sierpi/system/firstboot"
+	"github.com/sierpi/sierpi/system/overlay"
 	"github.com/sierpi/sierpi/system/power"
 	"github.com/sierpi/sierpi/system/serial"
 	"github.com/sierpi/sierpi/system/zram"
@@ -139,17 +140,8 @@ func (p *patient) memory(context.Context) []finding {
 func (p *patient) card(context.Context) []finding {
 	var out []finding
 	if p.root.Real() {
-		var st unix.Statfs_t
-		if err := unix.Statfs("/", &st); err == nil {
-			size, free := st.Blocks*uint64(st.Bsize), st.Bavail*uint64(st.Bsize)
-			f := finding{"storage", healthy, fmt.Sprintf("root has %.1f GB, %.1f GB free", float64(size)/1e9, float64(free)/1e9), ""}
-			switch {
-			case st.Flags&unix.ST_RDONLY != 0:
-				f.State, f.Remedy = advice, "it is read-only: what sierpi notes is gone after a boot; `mount -o remount,rw /`, unless that is meant, and look for I/O errors with `dmesg`"
-			case free < size/20 || free < 100e6:
-				f.State, f.Remedy = trouble, "almost full: `sudo apt-get clean; sudo journalctl --vacuum-size=16M`"
-			}
-			out = append(out, f)
+		if s, err := (overlay.Manager{Root: p.root}).Status(); err == nil {
+			out = storage(s)
 		}
 	}
 	for _, dir := range p.root.Glob("/sys/block/mmcblk*/device") {
@@ -176,6 +168,45 @@ func (p *patient) card(context.Context) []finding {
 		}
 	}
 	return out
+}
+
+// storage is the room that there is: on the card's root, and where the root is only read
+// (or was, and left the state where it is) in memory and on the state partition.
+func storage(s overlay.Status) []finding {
+	f := finding{"storage", healthy, fmt.Sprintf("root has %.1f GB, %.1f GB free", float64(s.RootSize)/1e9, float64(s.RootFree)/1e9), ""}
+	switch {
+	case s.Active: // nothing can be written there, so its room is nobody's need
+		f.Detail += ", and is only read"
+	case s.ReadOnly:
+		f.State, f.Remedy = advice, "it is read-only: what sierpi notes is gone after a boot; `mount -o remount,rw /`, unless that is meant, and look for I/O errors with `dmesg`"
+	case s.RootFree < s.RootSize/20 || s.RootFree < 100e6:
+		f.State, f.Remedy = trouble, "almost full: `sudo apt-get clean; sudo journalctl --vacuum-size=16M`"
+	}
+	if !s.Active && s.State == "" {
+		return []finding{f}
+	}
+	o := finding{"overlay", healthy, "off", ""}
+	if s.Active {
+		o.Detail = fmt.Sprintf("on: what was written since the boot takes %d of %d MiB of memory", s.MemoryUsed>>20, s.MemorySize>>20)
+	}
+	switch {
+	case s.Device != "":
+		o.Detail += fmt.Sprintf("; the state is on %s, %d of %d MiB free", s.Device, s.StateFree>>20, s.StateSize>>20)
+	case s.State != "":
+		o.Detail += fmt.Sprintf("; the state partition %s was not there at boot, and the root's own copies are used", s.State)
+	}
+	if s.Active != s.Next {
+		o.Detail += fmt.Sprintf("\n%s after the next boot", map[bool]string{true: "on", false: "off"}[s.Next])
+	}
+	switch {
+	case s.State != "" && s.Device == "":
+		o.State, o.Remedy = trouble, "plug it in again and reboot; without it what is noted now is lost at a boot. `sierpi overlay status`, `lsblk`"
+	case s.Device != "" && s.StateFree < s.StateSize/20:
+		o.State, o.Remedy = trouble, "the state partition is almost full: `sudo du -xh /run/sierpi-overlay/state | sort -h | tail` shows what takes it"
+	case s.Active && s.MemoryUsed > s.MemorySize/10*9:
+		o.State, o.Remedy = trouble, "the memory over the root is almost full: a reboot empties it; `sudo du -xh /run/sierpi-overlay/rw | sort -h | tail` shows what takes it"
+	}
+	return []finding{f, o}
 }
 
 // clock is whether the time can be trusted: most boards have none of their own.

@@ -56,7 +56,11 @@ system and make SSH host keys. Each key is reported; secrets leave the partition
 		if asJSON {
 			return json.NewEncoder(cmd.OutOrStdout()).Encode(rep)
 		}
-		_, err = fmt.Fprint(cmd.OutOrStdout(), rep.Text())
+		text := rep.Text()
+		if text == "" {
+			text = "nothing was taken over: this machine was not started from one of sierpi's images\n"
+		}
+		_, err = fmt.Fprint(cmd.OutOrStdout(), text)
 		return err
 	}
 

@@ -8,6 +8,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"image"
+	"image/png"
 	"net"
 	"net/http"
 	"os"
@@ -16,6 +18,7 @@ import (
 	"strconv"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -38,11 +41,11 @@ func TestPictures(t *testing.T) {
 	}
 	shoot := func(t *testing.T, ctx context.Context, name string) {
 		t.Helper()
-		png, err := chromedp.Run(ctx, chromedp.CaptureScreenshot())
+		picture, err := chromedp.Run(ctx, chromedp.CaptureScreenshot())
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := os.WriteFile(filepath.Join(dir, name+".png"), png, 0o644); err != nil {
+		if err := os.WriteFile(filepath.Join(dir, name+".png"), picture, 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -51,7 +54,7 @@ func TestPictures(t *testing.T) {
 		frames int // to have evolved
 	}{{"life", 300}, {"line", 1800}, {"zoom", 240}} {
 		t.Run(scene.name, func(t *testing.T) {
-			d := furnished(t, fmt.Sprintf("[display]\nscenes = [%q]\ndwell = \"1h\"", scene.name))
+			d := furnished(t, fmt.Sprintf("[display]\nscenes = [%q]\nnight = \"\"\ndwell = \"1h\"", scene.name))
 			ctx := systemtest.Browser(t, 1920, 1080)
 			if err := chromedp.Do(ctx, chromedp.EmulateViewport(1920, 1080), chromedp.Navigate(d.kiosk)); err != nil {
 				t.Fatal(err)
@@ -73,6 +76,48 @@ func TestPictures(t *testing.T) {
 			}
 		})
 	}
+	t.Run("kiosk-waiting", func(t *testing.T) {
+		page, err := filepath.Abs("../../display/kiosk/wait.html")
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx := systemtest.Browser(t, 1280, 720)
+		if err := chromedp.Do(ctx, chromedp.EmulateViewport(1280, 720), chromedp.Navigate("file://"+page)); err != nil {
+			t.Fatal(err)
+		}
+		awaitJS(t, ctx, "dots > 12000")
+		shoot(t, ctx, "kiosk-waiting")
+	})
+	t.Run("framebuffer", func(t *testing.T) {
+		const width, height = 1280, 720
+		d := furnished(t, "[display]\nscenes = [\"life\"]\nnight = \"\"\ndwell = \"1h\"")
+		fb := filepath.Join(t.TempDir(), "fb")
+		cmd := command(t, "framebuffer", "--device", fb, "--geometry", fmt.Sprintf("%dx%dx32", width, height), "--daemon", d.pages+"/", "--token", filepath.Join(d.state, "run", web.KioskTokenFile))
+		cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		(&wallSession{t: t, daemon: d, noKeeper: true}).awaitPaint("a framebuffer", 300)
+		// Stopped first: it may be in the middle of a frame.
+		if err := errors.Join(cmd.Process.Signal(syscall.SIGSTOP), func() error {
+			raw, err := os.ReadFile(fb)
+			if err != nil {
+				return err
+			}
+			img := image.NewRGBA(image.Rect(0, 0, width, height))
+			for i := range width * height { // blue, green, red, and a byte that nobody looks at
+				copy(img.Pix[4*i:], []byte{raw[4*i+2], raw[4*i+1], raw[4*i], 0xff})
+			}
+			f, err := os.Create(filepath.Join(dir, "framebuffer.png"))
+			if err != nil {
+				return err
+			}
+			return errors.Join(png.Encode(f, img), f.Close())
+		}(), cmd.Process.Kill()); err != nil {
+			t.Fatal(err)
+		}
+		_ = cmd.Wait() // it was killed
+	})
 	t.Run("pages", func(t *testing.T) {
 		d := furnished(t, "[display]\nscenes = [\"line\"]\ndwell = \"1h\"")
 		ctx := systemtest.Browser(t, 1920, 1080)

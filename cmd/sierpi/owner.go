@@ -15,10 +15,10 @@ func ownerCommand() *cobra.Command {
 		Short: "Make a new owner's secret, print it, and end all sessions",
 		Long: `Make a new owner's secret and print it, once. The old one and every session end at
 once, in a running daemon too.`,
-		Example: "  sierpi owner reset-secret\n  sudo sierpi owner reset-secret --state /var/lib/sierpi",
+		Example: "  sierpi owner reset-secret\n  sudo sierpi owner reset-secret        the appliance's",
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			dir, err := stateDir(where.state)
+			dir, err := applianceState(where.state)
 			if err != nil {
 				return err
 			}
@@ -30,7 +30,7 @@ once, in a running daemon too.`,
 			return err
 		},
 	}
-	where.addState(reset)
+	where.addServiceState(reset)
 	return group(&cobra.Command{
 		Use:     "owner",
 		Short:   "The owner's secret",

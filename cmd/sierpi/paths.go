@@ -36,3 +36,17 @@ func runtimeDir(state string) string {
 	}
 	return filepath.Join(state, "run")
 }
+
+// appliancePath is the state folder that the service has.
+const appliancePath = "/var/lib/sierpi"
+
+// applianceState is stateDir for commands that root runs on the appliance: without a word
+// they mean the service's folder, not one in root's home.
+func applianceState(flag string) (string, error) {
+	if flag == "" && os.Getenv("STATE_DIRECTORY") == "" && os.Geteuid() == 0 {
+		if st, err := os.Stat(appliancePath); err == nil && st.IsDir() {
+			return appliancePath, nil
+		}
+	}
+	return stateDir(flag)
+}

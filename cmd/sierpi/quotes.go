@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
 	"strings"
 	"time"
 
@@ -31,9 +32,12 @@ func (p *places) withQuotes(cmd *cobra.Command, f func(context.Context, *quotes.
 	if err != nil {
 		return err
 	}
-	dir, err := stateDir(p.state)
+	dir, err := applianceState(p.state)
 	if err != nil {
 		return err
+	}
+	if _, missing := os.Stat(appliancePath); missing == nil && p.state == "" && cfg.Store.DSN == "" && dir != appliancePath && os.Getenv("STATE_DIRECTORY") == "" {
+		fmt.Fprintf(cmd.ErrOrStderr(), "note: these are the quotes in %s; the service on this machine has its own: sudo sierpi quotes\n", dir)
 	}
 	log := newLogger(cmd.ErrOrStderr(), slog.LevelWarn)
 	db, err := store.Open(cmd.Context(), store.Options{Dir: dir, DSN: cfg.Store.DSN, Log: log})
@@ -98,7 +102,7 @@ running it again. The daemon may run meanwhile.`,
 		},
 	}
 	where.addConfig(cmd)
-	where.addState(cmd)
+	where.addServiceState(cmd)
 	cmd.Flags().StringVar(&format, "format", "auto", "fortune, json, csv, plain, or auto")
 	cmd.Flags().StringVar(&source, "source", "", "keep this `NAME` as where the quotes came by (default: the file's name)")
 	cmd.Flags().BoolVarP(&verbose, "verbose", "v", false, "name the entries that were skipped, and why")
@@ -171,7 +175,7 @@ func quotesSearchCommand() *cobra.Command {
 		},
 	}
 	where.addConfig(cmd)
-	where.addState(cmd)
+	where.addServiceState(cmd)
 	cmd.Flags().IntVarP(&limit, "limit", "n", 20, "how many at most")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON, one object a quote")
 	return cmd
@@ -233,7 +237,7 @@ files cannot hold tags and dates; JSON and CSV can.`,
 		},
 	}
 	where.addConfig(cmd)
-	where.addState(cmd)
+	where.addServiceState(cmd)
 	cmd.Flags().StringVar(&format, "format", "json", "json, csv, fortune or plain")
 	return cmd
 }
@@ -273,6 +277,6 @@ the daemon first; afterwards name the database in the [store] table of the confi
 		},
 	}
 	where.addConfig(cmd)
-	where.addState(cmd)
+	where.addServiceState(cmd)
 	return cmd
 }

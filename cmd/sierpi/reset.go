@@ -107,7 +107,7 @@ does that resets nothing.`,
 		},
 	}
 	where.addConfig(cmd)
-	where.addState(cmd)
+	where.addServiceState(cmd)
 	where.addRoot(cmd)
 	cmd.Flags().StringVar(&erase, "erase", "", "do not ask: remove all of the machine called `NAME`")
 	cmd.Flags().BoolVarP(&dryRun, "dry-run", "n", false, "print what would go and what would stay, and change nothing")

@@ -10,12 +10,15 @@ import (
 
 // Display is the [display] table: what the wall shows and how fast.
 type Display struct {
-	Width           int      `toml:"width" allow:"64..3840"`                                                 // cells across, 480
-	Height          int      `toml:"height" allow:"64..2160"`                                                // cells down, 270
-	FramesPerSecond int      `toml:"frames-per-second" allow:"1..60"`                                        // 30
-	Scenes          []string `toml:"scenes" allow:"life|line|snake|zoom|chaos|rule90|arrowhead|carpet|fern"` // in the order of rotation
-	Dwell           Duration `toml:"dwell" allow:"5s..24h"`                                                  // how long a scene stays
-	Fade            Duration `toml:"fade" allow:"100ms..10s"`                                                // how long the change takes
+	Width           int `toml:"width" allow:"64..3840"`          // cells across, 480
+	Height          int `toml:"height" allow:"64..2160"`         // cells down, 270
+	FramesPerSecond int `toml:"frames-per-second" allow:"1..60"` // 30
+
+	// In the order of rotation; apart, because a new scene makes this line longer.
+	Scenes []string `toml:"scenes" allow:"life|line|snake|zoom|chaos|rule90|arrowhead|carpet|fern"`
+
+	Dwell Duration `toml:"dwell" allow:"5s..24h"`   // how long a scene stays
+	Fade  Duration `toml:"fade" allow:"100ms..10s"` // how long the change takes
 
 	Night           string `toml:"night"`                            // hours of the day with less light, "22:30-06:30"; empty: none
 	NightBrightness int    `toml:"night-brightness" allow:"10..100"` // percent
@@ -30,9 +33,11 @@ type Display struct {
 
 // Programme is a [[display.programme]]: what is shown in a part of the day.
 type Programme struct {
-	Hours  string   `toml:"hours"` // "18:00-22:00"
+	Hours string `toml:"hours"` // "18:00-22:00"
+
 	Scenes []string `toml:"scenes" allow:"life|line|snake|zoom|chaos|rule90|arrowhead|carpet|fern"`
-	Dwell  Duration `toml:"dwell" allow:"5s..24h"` // 0: as always
+
+	Dwell Duration `toml:"dwell" allow:"5s..24h"` // 0: as always
 }
 
 // Output is a [[display.output]]: the part of the universe that one screen of the machine shows.

@@ -99,6 +99,9 @@ func create(dir, base string) (*os.File, error) {
 // as a cache's; Write does it for the file that it writes.
 func Sweep(dir string) { sweep(dir, ".") }
 
+// SweepOf removes the half files of one file alone, for who has no reason to write it.
+func SweepOf(path string) { dir, base := filepath.Split(path); sweep(dir, "."+base+".") }
+
 func sweep(dir, prefix string) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {

@@ -115,7 +115,7 @@ func TestEveryPublishedRevision(t *testing.T) {
 			}
 		}
 	}
-	if n != 77 {
+	if n < 77 { // as many as were published when this was written; new ones are added
 		t.Errorf("%d codes were tried", n)
 	}
 }

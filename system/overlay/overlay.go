@@ -424,9 +424,11 @@ type Status struct {
 	Next   bool   `json:"next"`   // and will after the next boot
 	State  string `json:"state"`  // the state partition, "PARTUUID=..."; empty: none
 	Device string `json:"device"` // which that is now; empty: it is not mounted
-	// Of the memory that takes what is written, and of the state partition; bytes.
+	// Of the card's own root, of the memory that lies over it, and of the state partition; bytes.
+	RootFree, RootSize     uint64
 	MemoryUsed, MemorySize uint64
 	StateFree, StateSize   uint64
+	ReadOnly               bool // the root, without an overlay over it
 }
 
 // Status looks at the machine.
@@ -438,17 +440,20 @@ func (m Manager) Status() (Status, error) {
 		return s, fmt.Errorf("reading the mounts: %w", err)
 	}
 	s.Device = mountedFrom(mounts, stateDir)
-	if s.Active {
-		var st unix.Statfs_t
-		if unix.Statfs(m.Root.Path(rwDir), &st) == nil {
-			s.MemorySize, s.MemoryUsed = st.Blocks*uint64(st.Bsize), (st.Blocks-st.Bfree)*uint64(st.Bsize)
+	room := func(path string) (st unix.Statfs_t, size, free uint64) {
+		if unix.Statfs(m.Root.Path(path), &st) != nil {
+			return st, 0, 0 // what cannot be asked has no figures
 		}
+		return st, st.Blocks * uint64(st.Bsize), st.Bavail * uint64(st.Bsize)
+	}
+	root, size, free := room(m.card("/"))
+	s.RootSize, s.RootFree, s.ReadOnly = size, free, !s.Active && root.Flags&unix.ST_RDONLY != 0
+	if s.Active {
+		_, size, free := room(rwDir)
+		s.MemorySize, s.MemoryUsed = size, size-free
 	}
 	if s.Device != "" {
-		var st unix.Statfs_t
-		if unix.Statfs(m.Root.Path(stateDir), &st) == nil {
-			s.StateSize, s.StateFree = st.Blocks*uint64(st.Bsize), st.Bavail*uint64(st.Bsize)
-		}
+		_, s.StateSize, s.StateFree = room(stateDir)
 	}
 	return s, nil
 }

@@ -44,6 +44,7 @@ func (m Manager) Off(ctx context.Context) (Plan, error) {
 }
 
 func (m Manager) run(ctx context.Context, p Plan) error {
+	m.sweep(p)
 	if p.Empty() {
 		return nil
 	}
@@ -93,6 +94,16 @@ func (m Manager) run(ctx context.Context, p Plan) error {
 		}
 	}
 	return nil
+}
+
+// sweep removes what a power cut left of files that were being written beside those that
+// are noted; a copy that is there is not written again, and FAT shows its half to any
+// computer that reads the card.
+func (m Manager) sweep(p Plan) {
+	for _, r := range slices.Concat(p.state.Files, p.after.Files) {
+		atomicfile.SweepOf(m.Root.Path(r.Path))
+		atomicfile.SweepOf(m.Root.Path(r.Path + backupSuffix))
+	}
 }
 
 // explain gives what only root may do the exit code and the remedy it means.

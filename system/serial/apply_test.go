@@ -254,6 +254,42 @@ func TestWhatIsWritten(t *testing.T) {
 	}
 }
 
+// What a power cut left while a copy or a line was being written is gone with the next
+// run, also when that has nothing else to do; what is another's stays.
+func TestHalfFilesGo(t *testing.T) {
+	root := tree(t, machines["Raspberry Pi OS on a 3"])
+	m := Manager{Root: root, StateDir: t.TempDir(), Systemd: &recorder{}}
+	cfg := config.Default().Serial
+	if _, err := m.Apply(t.Context(), cfg); err != nil {
+		t.Fatal(err)
+	}
+	want := snapshot(t, root)
+	halves := []string{".cmdline.txt.sierpi-backup.2028512010.new", ".config.txt.7.new"}
+	others := []string{".cmdline.txt.swp", ".kernel8.img.12.new", "cmdline.txt.new"}
+	for _, name := range slices.Concat(halves, others) {
+		if err := os.WriteFile(root.Path("/boot/firmware/"+name), []byte("console="), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := m.PlanApply(cfg); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(root.Path("/boot/firmware/" + halves[0])); err != nil {
+		t.Error("a dry run took something away")
+	}
+	if p, err := m.Apply(t.Context(), cfg); err != nil || len(p.Files) > 0 {
+		t.Fatalf("%v\n%s", err, p)
+	}
+	for _, name := range others {
+		if err := os.Remove(root.Path("/boot/firmware/" + name)); err != nil {
+			t.Errorf("another's %s is gone", name)
+		}
+	}
+	if after := snapshot(t, root); !sameFiles(want, after) {
+		t.Errorf("before %q\nafter  %q", want, after)
+	}
+}
+
 // When systemd refuses, the files get their bytes back.
 func TestRollsBack(t *testing.T) {
 	for name, files := range machines {

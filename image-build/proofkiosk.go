@@ -201,13 +201,13 @@ func (p *proof) firstFrame(ctx context.Context) error {
 	var at [3]float64
 	for i, first := range []string{"-u sierpi.service | grep -m1 'Started sierpi'", "-u lightdm.service | grep -m1 'Started lightdm'", "-t sierpi-kiosk | grep -m1 'the wall paints'"} {
 		// The daemon knows that the wall paints before the session has asked it.
-		out, err := p.v.line.run(ctx, "for i in $(seq 100); do journalctl -b -o short-monotonic --no-pager "+first+" && break; sleep 2; done")
+		out, err := p.v.line.run(ctx, "for i in $(seq 20); do journalctl -b -o short-monotonic --no-pager "+first+" && break; sleep 10; done")
 		if err != nil {
 			return err
 		}
 		m := regexp.MustCompile(`^\[ *([\d.]+)\]`).FindStringSubmatch(out)
 		if m == nil {
-			return fmt.Errorf("no time in %q", out)
+			return errors.Join(fmt.Errorf("no time of %q in %q", first, out), p.wallLog(ctx))
 		}
 		if at[i], err = strconv.ParseFloat(m[1], 64); err != nil {
 			return err

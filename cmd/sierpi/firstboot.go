@@ -2,10 +2,12 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
 	"golang.org/x/term"
 
 	"github.com/sierpi/sierpi/system/firstboot"
@@ -71,6 +73,13 @@ system and make SSH host keys. Each key is reported; secrets leave the partition
 		Hidden:  true, // for agetty, by /usr/lib/sierpi/login
 		Args:    exactly(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			// Before the first prompt, and until the end: on a slow line what is typed at once
+			// would else be seen before the terminal is told.
+			restore, err := echoOff(int(os.Stdin.Fd()))
+			if err != nil {
+				return err
+			}
+			defer restore()
 			read := func(prompt string) (string, error) {
 				fmt.Fprint(cmd.OutOrStdout(), prompt)
 				line, err := term.ReadPassword(int(os.Stdin.Fd()))
@@ -86,4 +95,22 @@ system and make SSH host keys. Each key is reported; secrets leave the partition
 		Long:    "Make a freshly flashed card its owner's machine.",
 		Example: "  sierpi firstboot status\n  sudo sierpi firstboot apply --dry-run",
 	}, apply, status, login)
+}
+
+// echoOff stops a terminal from showing what is typed, until restore. What is no terminal
+// stays as it is.
+func echoOff(fd int) (restore func(), err error) {
+	before, err := unix.IoctlGetTermios(fd, unix.TCGETS)
+	if errors.Is(err, unix.ENOTTY) {
+		return func() {}, nil
+	} else if err != nil {
+		return nil, fmt.Errorf("asking the terminal how it is set: %w", err)
+	}
+	quiet := *before
+	quiet.Lflag &^= unix.ECHO
+	quiet.Lflag |= unix.ICANON | unix.ISIG
+	if err := unix.IoctlSetTermios(fd, unix.TCSETS, &quiet); err != nil {
+		return nil, fmt.Errorf("switching the terminal's echo off: %w", err)
+	}
+	return func() { _ = unix.IoctlSetTermios(fd, unix.TCSETS, before) }, nil
 }

@@ -36,7 +36,8 @@ proof: ## the chat loses nothing: 50 clients, faults, kill -9, for MINUTES=3 on 
 	SIERPI_CHAT_PROOF=$(MINUTES)m go test -count=1 -v -timeout 120m ./daemon/chat -run '^TestProof'
 
 pictures: ## the pictures of docs/, from the real daemon in a real browser; more of each size and page in build/pictures
-	SIERPI_PICTURES=$(CURDIR)/build/pictures go test -count=1 -tags long ./cmd/sierpi -run TestPictures
+	@mkdir -p build/pictures
+	SIERPI_PICTURES=$(CURDIR)/build/pictures SIERPI_SHOTS=$(CURDIR)/build/pictures go test -count=1 -tags long ./cmd/sierpi -run 'TestPictures|TestRemote$$'
 	@for p in docs/pictures/*.png; do [ ! -e build/pictures/$${p##*/} ] || cp build/pictures/$${p##*/} $$p; done
 
 contact-sheet: ## every scene, by night and by day, at 16:9, 5:3 and upright, into docs/pictures

@@ -201,7 +201,7 @@ func (p *proof) firstFrame(ctx context.Context) error {
 	var at [3]float64
 	for i, first := range []string{"-u sierpi.service | grep -m1 'Started sierpi'", "-u lightdm.service | grep -m1 'Started lightdm'", "-t sierpi-kiosk | grep -m1 'the wall paints'"} {
 		// The daemon knows that the wall paints before the session has asked it.
-		out, err := p.v.line.run(ctx, "for i in $(seq 20); do journalctl -b -o short-monotonic --no-pager "+first+" && break; sleep 10; done")
+		out, err := p.v.line.run(ctx, "for i in $(seq 6); do journalctl -b -o short-monotonic --no-pager "+first+" && break; sleep 10; done")
 		if err != nil {
 			return err
 		}
@@ -371,7 +371,7 @@ func rest(ctx context.Context) error {
 func (p *proof) wallLog(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
-	out, err := p.v.line.run(ctx, "journalctl -b -t sierpi-kiosk -u lightdm -u wall-framebuffer -u sierpi-framebuffer -o short-monotonic --no-pager | tail -n 30; true")
+	out, err := p.v.line.run(ctx, "journalctl -b -u lightdm -u wall-framebuffer -u sierpi-framebuffer -o short-monotonic --no-pager | tail -n 10; journalctl -b -t sierpi-kiosk -o short-monotonic --no-pager | tail -n 30; true")
 	if err != nil {
 		return err
 	}

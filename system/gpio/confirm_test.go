@@ -41,8 +41,8 @@ func TestConfirm(t *testing.T) {
 						t.Error(err)
 					}
 				}
-				set(c.phases[0].level)
 				go func() {
+					time.Sleep(time.Millisecond) // asking for the pull-up sets this pin
 					for i, p := range c.phases {
 						set(p.level)
 						if i < len(c.phases)-1 {

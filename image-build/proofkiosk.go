@@ -201,7 +201,7 @@ func (p *proof) firstFrame(ctx context.Context) error {
 	var at [3]float64
 	for i, first := range []string{"-u sierpi.service | grep -m1 'Started sierpi'", "-u lightdm.service | grep -m1 'Started lightdm'", "-t sierpi-kiosk | grep -m1 'the wall paints'"} {
 		// The daemon knows that the wall paints before the session has asked it.
-		out, err := p.v.line.run(ctx, "for i in $(seq 6); do journalctl -b -o short-monotonic --no-pager "+first+" && break; sleep 10; done")
+		out, err := p.v.line.run(ctx, "for i in $(seq 30); do journalctl -b -o short-monotonic --no-pager "+first+" && break; sleep 10; done")
 		if err != nil {
 			return err
 		}

@@ -122,7 +122,7 @@ func proveKiosk(ctx context.Context, o ProofOptions, mark Mark) error {
 	}
 	add(p.step(ctx, "times: the daemon's READY, the first painted frame", 5*m, p.firstFrame))
 	add(p.step(ctx, "a picture of the screen with the first scene", 10*m, func(ctx context.Context) error {
-		if err := p.awaitLife(ctx, 150); err != nil { // past the fade, and there is something to see
+		if err := p.awaitLife(ctx, 600); err != nil { // past the fade, and there is something to see
 			return err
 		}
 		return p.photograph("kiosk-first")
@@ -171,7 +171,7 @@ func proveKiosk(ctx context.Context, o ProofOptions, mark Mark) error {
 		if err != nil {
 			return err
 		}
-		if _, err := p.awaitWall(ctx, o.Frame+150); err != nil {
+		if _, err := p.awaitWall(ctx, o.Frame+600); err != nil {
 			return err
 		}
 		return p.photograph("kiosk-next")

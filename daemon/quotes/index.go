@@ -359,7 +359,7 @@ func postgresFacet(f string) string { return "#" + f }
 //   - Each pair of neighbours stands for itself, or a phrase of common words would be looked
 //     for in every document that has them all. 65,536 lexemes serve all pairs: what the index
 //     names too much is compared in the table.
-//   - The ages, fine and coarse, are the ranges of numbers that the quote's falls in: a search
+//   - The ages are the ranges of numbers that the quote's falls in, one of each size: a search
 //     that wants the newest does not fetch all that ever fitted.
 //
 // The migration 0011 writes the same ones.
@@ -368,11 +368,11 @@ func pairLexeme(a, b string) string {
 	return "+" + hex.EncodeToString(sum[:2])
 }
 
-// The sizes of the ranges, as powers of two.
-const (
-	fineAge   = 13
-	coarseAge = 17
-)
+// ages are the sizes of the ranges, as powers of two. Where a word is in half of all quotes a
+// small one holds enough; a million are eight large ones.
+var ages = [...]uint{17, 13, fineAge}
+
+const fineAge = 10
 
 func ageLexeme(size uint, n int64) string {
 	return "@" + strconv.Itoa(int(size)) + "." + strconv.FormatInt(n, 10)
@@ -382,12 +382,13 @@ func ageLexeme(size uint, n int64) string {
 func agesOf(low, high int64) []string {
 	var out []string
 	for low < high {
-		size := uint(fineAge)
-		if low&(1<<coarseAge-1) == 0 && low+1<<coarseAge <= high {
-			size = coarseAge
+		for _, size := range ages {
+			if low&(1<<size-1) == 0 && (low+1<<size <= high || size == fineAge) {
+				out = append(out, ageLexeme(size, low>>size))
+				low += 1 << size
+				break
+			}
 		}
-		out = append(out, ageLexeme(size, low>>size))
-		low += 1 << size
 	}
 	return out
 }
@@ -396,7 +397,10 @@ func agesOf(low, high int64) []string {
 // fields keeps phrases from reaching from one into the next.
 func (d document) tsvector(id int64) string {
 	var b strings.Builder
-	bare := map[string]bool{ageLexeme(fineAge, id>>fineAge): true, ageLexeme(coarseAge, id>>coarseAge): true}
+	bare := map[string]bool{}
+	for _, size := range ages {
+		bare[ageLexeme(size, id>>size)] = true
+	}
 	pos := 0
 	put := func(word string, weight byte) {
 		// PostgreSQL keeps no position beyond 16383: later words share the last.
@@ -560,47 +564,37 @@ func (e expr) tsquery() string {
 	return strings.Join(all, " & ")
 }
 
-// What a quote costs PostgreSQL, in microseconds with a million of them: one that the index
-// names, which lies anywhere, and one on the way down from the newest, of it for each word
-// that it is compared with.
+// Each goes the way it is made for: PostgreSQL knows neither how many quotes have a word that
+// begins so, nor what looking into a document costs. OFFSET 0 keeps it from walking down from
+// the newest quote, CASE from the index.
 const (
-	namedCost   = 8
-	passedCost  = 0.8
-	comparedFor = 0.25
+	matching      = `SELECT id FROM (SELECT id FROM quote WHERE tokens @@ ?::text::tsquery OFFSET 0) AS found ORDER BY id DESC LIMIT ?`
+	matchingOfAge = `SELECT id FROM (SELECT id FROM quote WHERE tokens @@ ?::text::tsquery AND tokens @@ ?::text::tsquery OFFSET 0) AS found ORDER BY id DESC LIMIT ?`
+	walkingDown   = `SELECT id FROM quote WHERE CASE WHEN id > 0 THEN tokens @@ ?::text::tsquery END ORDER BY id DESC LIMIT ?`
 )
 
-// Each query goes the way it is made for: PostgreSQL knows neither how many quotes have a
-// word that begins so, nor what looking into a document costs. OFFSET 0 keeps it from
-// walking down from the newest quote, CASE from the index.
+// What a quote costs PostgreSQL, in microseconds with a million of them: one that has a word
+// that begins so, all of which the index gathers first whatever else is asked for; and one on
+// the way down from the newest.
 const (
-	walkDown     = `SELECT id FROM quote WHERE CASE WHEN id > 0 THEN tokens @@ ?::text::tsquery END ORDER BY id DESC LIMIT ?`
-	byIndex      = `SELECT id FROM (SELECT id FROM quote WHERE tokens @@ ?::text::tsquery OFFSET 0) AS found ORDER BY id DESC LIMIT ?`
-	byIndexOfAge = `SELECT id FROM (SELECT id FROM quote WHERE tokens @@ ?::text::tsquery AND tokens @@ ?::text::tsquery OFFSET 0) AS found ORDER BY id DESC LIMIT ?`
+	gatheredCost = 0.2
+	passedCost   = 2
 )
 
-// match asks the index for the newest quotes first: for a range of numbers that should hold
-// all that are wanted, and then for larger ones before it. All that fit are fetched from the
-// table at once only where they are few.
+// match asks for the newest quotes first: for a range of numbers that should hold all that
+// are wanted, and then for larger ones before it. All that fit, each of which lies somewhere
+// else in the table, are fetched at once only where they are few.
 func (postgresIndex) match(ctx context.Context, tx *store.Tx, e expr, limit int) ([]int64, error) {
-	fit, visible, err := expected(ctx, tx, e)
-	if err != nil {
+	fit, begun, visible, err := expected(ctx, tx, e)
+	if err != nil || visible == 0 {
 		return nil, err
 	}
-	words, phrases := 0, false
-	for _, c := range e.clauses {
-		words += len(c)
-		for _, run := range c {
-			phrases = phrases || len(run.words) > 1
-		}
+	query, want := e.tsquery(), 1.3*float64(limit)
+	if gatheredCost*begun*fit > passedCost*float64(limit)*visible {
+		return scanAll[int64](tx.QueryContext(ctx, walkingDown, query, limit))
 	}
-	query := e.tsquery()
-	// Walking passes visible/fit quotes for each that is found. How often words are neighbours is not known.
-	if !phrases && len(e.facets) == 0 && namedCost*fit > (passedCost+comparedFor*float64(words))*visible {
-		return scanAll[int64](tx.QueryContext(ctx, walkDown, query, limit))
-	}
-	want := float64(limit) * 1.3
 	if fit < 2*want {
-		return scanAll[int64](tx.QueryContext(ctx, byIndex, query, limit))
+		return scanAll[int64](tx.QueryContext(ctx, matching, query, limit))
 	}
 	var high int64
 	if err := tx.QueryRowContext(ctx, `SELECT COALESCE(max(id), 0) FROM quote`).Scan(&high); err != nil {
@@ -610,7 +604,7 @@ func (postgresIndex) match(ctx context.Context, tx *store.Tx, e expr, limit int)
 	var out []int64
 	for size := float64(high) * want / fit; high > 0; {
 		low := max(0, high-max(int64(size), 1<<fineAge)) >> fineAge << fineAge
-		ids, err := scanAll[int64](tx.QueryContext(ctx, byIndexOfAge, query, "'"+strings.Join(agesOf(low, high), "' | '")+"'", limit-len(out)))
+		ids, err := scanAll[int64](tx.QueryContext(ctx, matchingOfAge, query, "'"+strings.Join(agesOf(low, high), "' | '")+"'", limit-len(out)))
 		if err != nil {
 			return nil, err
 		}
@@ -626,10 +620,11 @@ func (postgresIndex) match(ctx context.Context, tx *store.Tx, e expr, limit int)
 }
 
 // expected is about how many quotes fit an expression, as if its words stood
-// independently of each other, and how many there are.
-func expected(ctx context.Context, tx *store.Tx, e expr) (fit, visible float64, err error) {
+// independently of each other, how many have a word that begins as one that is left open, and
+// how many there are.
+func expected(ctx context.Context, tx *store.Tx, e expr) (fit, begun, visible float64, err error) {
 	if err := tx.QueryRowContext(ctx, `SELECT visible FROM quote_state`).Scan(&visible); err != nil || visible == 0 {
-		return 0, visible, err
+		return 0, 0, visible, err
 	}
 	var words []string
 	for _, c := range e.clauses {
@@ -640,19 +635,19 @@ func expected(ctx context.Context, tx *store.Tx, e expr) (fit, visible float64, 
 	have := map[string]float64{}
 	rows, err := tx.QueryContext(ctx, `SELECT word, n FROM quote_word WHERE word = ANY(?::text[])`, words)
 	if err != nil {
-		return 0, visible, err
+		return 0, 0, visible, err
 	}
 	defer rows.Close()
 	for rows.Next() {
 		var word string
 		var n float64
 		if err := rows.Scan(&word, &n); err != nil {
-			return 0, visible, err
+			return 0, 0, visible, err
 		}
 		have[word] = n
 	}
 	if err := rows.Err(); err != nil {
-		return 0, visible, err
+		return 0, 0, visible, err
 	}
 	fit = visible
 	for _, c := range e.clauses {
@@ -663,8 +658,9 @@ func expected(ctx context.Context, tx *store.Tx, e expr) (fit, visible float64, 
 				n := have[w]
 				if run.open && i == len(run.words)-1 {
 					if err := tx.QueryRowContext(ctx, `SELECT COALESCE(sum(n), 0) FROM quote_word WHERE word >= ? AND word < ?`, w, w+"\U0010FFFF").Scan(&n); err != nil {
-						return 0, visible, err
+						return 0, 0, visible, err
 					}
+					begun += n
 				}
 				all *= min(1, n/visible)
 			}
@@ -675,7 +671,7 @@ func expected(ctx context.Context, tx *store.Tx, e expr) (fit, visible float64, 
 	for range e.facets {
 		fit /= 10 // a guess; a filter that few pass must not walk
 	}
-	return fit, visible, nil
+	return fit, begun, visible, nil
 }
 
 func (postgresIndex) containing(ctx context.Context, tx *store.Tx, part string, limit int) ([]string, error) {

@@ -93,12 +93,12 @@ func matched(t *testing.T, s *Service, e expr, limit int) (ids []int64) {
 func TestAges(t *testing.T) {
 	r := rand.New(rand.NewPCG(4, 4))
 	for range 300 {
-		low, high := r.Int64N(100)<<fineAge, r.Int64N(100)<<fineAge
+		low, high := r.Int64N(400)<<fineAge, r.Int64N(400)<<fineAge
 		ages := agesOf(low, high)
-		if limit := 2*(1<<(coarseAge-fineAge)) + 100>>(coarseAge-fineAge); len(ages) > limit {
+		if len(ages) > 2*(7+15)+3 {
 			t.Errorf("%d lexemes for %d to %d", len(ages), low, high)
 		}
-		for id := int64(0); id <= 100<<fineAge; id += 1 << (fineAge - 1) {
+		for id := int64(0); id <= 400<<fineAge; id += 1 << fineAge {
 			for _, id := range []int64{id - 1, id} {
 				if id < 0 {
 					continue

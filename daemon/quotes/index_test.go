@@ -63,7 +63,7 @@ func TestMatchAlike(t *testing.T) {
 		{facets: []string{facetToken(facetAuthor, "author 1")}},
 		{clauses: []clause{one("word3"), one("word9")}, facets: []string{facetToken(facetAuthor, "author 2"), facetToken(facetSource, "the words 0")}},
 	}
-	for a := 0; a < 60; a += 3 {
+	for a := 0; a < 60; a += 6 {
 		x := fmt.Sprintf("word%d", a)
 		exprs = append(exprs, expr{clauses: []clause{one(x)}}, expr{clauses: []clause{one(x), one(fmt.Sprintf("word%d", a/4))}},
 			expr{clauses: []clause{one(fmt.Sprintf("word%d", a/6), x)}}, expr{clauses: []clause{{{words: []string{x}}, {words: []string{"word59"}}, {words: []string{"word1", "word2"}}}}})

@@ -54,11 +54,8 @@ func allStored(rows *sql.Rows, err error) ([]stored, error) {
 func byID(ctx context.Context, tx *store.Tx, ids []int64) ([]stored, error) {
 	var out []stored
 	for part := range slices.Chunk(ids, 1000) {
-		args := make([]any, len(part))
-		for i, id := range part {
-			args[i] = id
-		}
-		qs, err := allStored(tx.QueryContext(ctx, `SELECT `+storedColumns+` FROM quote q WHERE q.id IN (`+marks(len(part))+`)`, args...))
+		among, args := oneOf(tx, part)
+		qs, err := allStored(tx.QueryContext(ctx, `SELECT `+storedColumns+` FROM quote q WHERE q.id `+among, args...))
 		if err != nil {
 			return nil, err
 		}

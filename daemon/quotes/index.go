@@ -2,7 +2,9 @@ package quotes
 
 import (
 	"context"
+	"crypto/sha256"
 	"database/sql"
+	"encoding/hex"
 	"fmt"
 	"strconv"
 	"strings"
@@ -351,10 +353,54 @@ type postgresIndex struct{}
 // looked at again in the table.
 func postgresFacet(f string) string { return "#" + f }
 
-// tsvector writes a document in PostgreSQL's notation. A gap between the fields
-// keeps phrases from reaching from one into the next.
-func (d document) tsvector() string {
+// Beside its words and facets a document has lexemes that no user can ask for, because
+// PostgreSQL's index knows neither positions nor an order:
+//
+//   - Each pair of neighbours stands for itself, or a phrase of common words would be looked
+//     for in every document that has them all. 65,536 lexemes serve all pairs: what the index
+//     names too much is compared in the table.
+//   - The ages are the ranges of numbers that the quote's falls in, one of each size: a search
+//     that wants the newest does not fetch all that ever fitted.
+//
+// The migration 0011 writes the same ones.
+func pairLexeme(a, b string) string {
+	sum := sha256.Sum256([]byte(a + " " + b))
+	return "+" + hex.EncodeToString(sum[:2])
+}
+
+// ages are the sizes of the ranges, as powers of two. Where a word is in half of all quotes a
+// small one holds enough; a million are eight large ones.
+var ages = [...]uint{17, 13, fineAge}
+
+const fineAge = 10
+
+func ageLexeme(size uint, n int64) string {
+	return "@" + strconv.Itoa(int(size)) + "." + strconv.FormatInt(n, 10)
+}
+
+// agesOf are the lexemes of the numbers from low up to high, each of which begins a fine range.
+func agesOf(low, high int64) []string {
+	var out []string
+	for low < high {
+		for _, size := range ages {
+			if low&(1<<size-1) == 0 && (low+1<<size <= high || size == fineAge) {
+				out = append(out, ageLexeme(size, low>>size))
+				low += 1 << size
+				break
+			}
+		}
+	}
+	return out
+}
+
+// tsvector writes the document of a quote in PostgreSQL's notation. A gap between the
+// fields keeps phrases from reaching from one into the next.
+func (d document) tsvector(id int64) string {
 	var b strings.Builder
+	bare := map[string]bool{}
+	for _, size := range ages {
+		bare[ageLexeme(size, id>>size)] = true
+	}
 	pos := 0
 	put := func(word string, weight byte) {
 		// PostgreSQL keeps no position beyond 16383: later words share the last.
@@ -364,35 +410,40 @@ func (d document) tsvector() string {
 		b.WriteByte(' ')
 	}
 	for i, field := range [][]token{d.text, d.author, d.source} {
-		for _, t := range field {
+		for j, t := range field {
 			put(t.word, "ABC"[i])
+			if j > 0 {
+				bare[pairLexeme(field[j-1].word, t.word)] = true
+			}
 		}
 		pos += 100
 	}
 	for _, f := range d.facets {
 		put(postgresFacet(f), 'D')
 	}
+	for l := range bare {
+		b.WriteString("'" + l + "' ")
+	}
 	return b.String()
 }
 
 func (postgresIndex) insert(ctx context.Context, tx *store.Tx, q stored, d document) (int64, error) {
+	if q.ID == 0 {
+		if err := tx.QueryRowContext(ctx, `SELECT nextval(pg_get_serial_sequence('quote', 'id'))`).Scan(&q.ID); err != nil {
+			return 0, err
+		}
+	}
 	var vector any
 	if !q.Hidden {
-		vector = d.tsvector()
+		vector = d.tsvector(q.ID)
 	}
 	hidden := 0
 	if q.Hidden {
 		hidden = 1
 	}
-	args := []any{q.key, hidden, len(d.text), q.Added.UnixMilli(), q.Author, q.Source, q.Origin, q.Text, vector}
-	var err error
-	if q.ID == 0 {
-		err = tx.QueryRowContext(ctx, `INSERT INTO quote (key, hidden, words, added, author, source, origin, text, tokens)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?::text::tsvector) RETURNING id`, args...).Scan(&q.ID)
-	} else {
-		_, err = tx.ExecContext(ctx, `INSERT INTO quote (key, hidden, words, added, author, source, origin, text, tokens, id)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?::text::tsvector, ?)`, append(args, q.ID)...)
-	}
+	_, err := tx.ExecContext(ctx, `INSERT INTO quote (id, key, hidden, words, added, author, source, origin, text, tokens)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?::text::tsvector)`,
+		q.ID, q.key, hidden, len(d.text), q.Added.UnixMilli(), q.Author, q.Source, q.Origin, q.Text, vector)
 	return q.ID, err
 }
 
@@ -408,7 +459,7 @@ func (postgresIndex) insertAll(ctx context.Context, tx *store.Tx, qs []stored, d
 		if q.Hidden {
 			hidden[i] = 1
 		} else {
-			vectors[i] = ds[i].tsvector()
+			vectors[i] = ds[i].tsvector(q.ID)
 		}
 	}
 	_, err := tx.ExecContext(ctx, `INSERT INTO quote (id, key, hidden, words, added, author, source, origin, text, tokens)
@@ -426,7 +477,7 @@ func (ix postgresIndex) first(ctx context.Context, tx *store.Tx, id int64, d doc
 func (postgresIndex) replace(ctx context.Context, tx *store.Tx, id int64, d *document) error {
 	var vector any
 	if d != nil {
-		vector = d.tsvector()
+		vector = d.tsvector(id)
 	}
 	_, err := tx.ExecContext(ctx, `UPDATE quote SET tokens = ?::text::tsvector WHERE id = ?`, vector, id)
 	return err
@@ -493,13 +544,17 @@ func (e expr) tsquery() string {
 		var any []string
 		for _, run := range c {
 			words := make([]string, len(run.words))
+			pairs := ""
 			for i, w := range run.words {
 				words[i] = "'" + w + "'"
+				if i > 0 && (i < len(words)-1 || !run.open) {
+					pairs += "'" + pairLexeme(run.words[i-1], w) + "' & "
+				}
 			}
 			if run.open {
 				words[len(words)-1] += ":*"
 			}
-			any = append(any, "("+strings.Join(words, " <-> ")+")")
+			any = append(any, "("+pairs+"("+strings.Join(words, " <-> ")+"))")
 		}
 		all = append(all, "("+strings.Join(any, " | ")+")")
 	}
@@ -509,42 +564,67 @@ func (e expr) tsquery() string {
 	return strings.Join(all, " & ")
 }
 
-// What a quote costs PostgreSQL, in microseconds with a million of them: one that the index
-// names, which lies anywhere, and one on the way down from the newest, of it for each word
-// that it is compared with.
+// Each goes the way it is made for: PostgreSQL knows neither how many quotes have a word that
+// begins so, nor what looking into a document costs. OFFSET 0 keeps it from walking down from
+// the newest quote, CASE from the index.
 const (
-	namedCost   = 8
-	passedCost  = 0.8
-	comparedFor = 0.25
+	matching      = `SELECT id FROM (SELECT id FROM quote WHERE tokens @@ ?::text::tsquery OFFSET 0) AS found ORDER BY id DESC LIMIT ?`
+	matchingOfAge = `SELECT id FROM (SELECT id FROM quote WHERE tokens @@ ?::text::tsquery AND tokens @@ ?::text::tsquery OFFSET 0) AS found ORDER BY id DESC LIMIT ?`
+	walkingDown   = `SELECT id FROM quote WHERE CASE WHEN id > 0 THEN tokens @@ ?::text::tsquery END ORDER BY id DESC LIMIT ?`
 )
 
+// What a quote costs PostgreSQL, in microseconds with a million of them: one that has a word
+// that begins so, all of which the index gathers first whatever else is asked for; and one on
+// the way down from the newest.
+const (
+	gatheredCost = 0.2
+	passedCost   = 2
+)
+
+// match asks for the newest quotes first: for a range of numbers that should hold all that
+// are wanted, and then for larger ones before it. All that fit, each of which lies somewhere
+// else in the table, are fetched at once only where they are few.
 func (postgresIndex) match(ctx context.Context, tx *store.Tx, e expr, limit int) ([]int64, error) {
-	// Either way PostgreSQL is made to go it: it knows neither how many quotes have a word
-	// that begins so, nor what looking into a document costs. OFFSET 0 keeps it from walking
-	// down from the newest quote, CASE from the index.
-	query := `SELECT id FROM (SELECT id FROM quote WHERE tokens @@ ?::text::tsquery OFFSET 0) AS found ORDER BY id DESC LIMIT ?`
-	if len(e.clauses) > 0 {
-		fit, visible, err := expected(ctx, tx, e)
+	fit, begun, visible, err := expected(ctx, tx, e)
+	if err != nil || visible == 0 {
+		return nil, err
+	}
+	query, want := e.tsquery(), 1.3*float64(limit)
+	if gatheredCost*begun*fit > passedCost*float64(limit)*visible {
+		return scanAll[int64](tx.QueryContext(ctx, walkingDown, query, limit))
+	}
+	if fit < 2*want {
+		return scanAll[int64](tx.QueryContext(ctx, matching, query, limit))
+	}
+	var high int64
+	if err := tx.QueryRowContext(ctx, `SELECT COALESCE(max(id), 0) FROM quote`).Scan(&high); err != nil {
+		return nil, err
+	}
+	high = high>>fineAge<<fineAge + 1<<fineAge
+	var out []int64
+	for size := float64(high) * want / fit; high > 0; {
+		low := max(0, high-max(int64(size), 1<<fineAge)) >> fineAge << fineAge
+		ids, err := scanAll[int64](tx.QueryContext(ctx, matchingOfAge, query, "'"+strings.Join(agesOf(low, high), "' | '")+"'", limit-len(out)))
 		if err != nil {
 			return nil, err
 		}
-		words := 0
-		for _, c := range e.clauses {
-			words += len(c)
+		if out = append(out, ids...); len(out) == limit {
+			break
 		}
-		// Walking passes limit*visible/fit quotes, the index brings fit of them.
-		if namedCost*fit*fit > (passedCost+comparedFor*float64(words))*float64(limit)*visible {
-			query = `SELECT id FROM quote WHERE CASE WHEN id > 0 THEN tokens @@ ?::text::tsquery END ORDER BY id DESC LIMIT ?`
-		}
+		// What is still wanted, as dense as it was here.
+		size = float64(high - low)
+		size *= min(16, max(4, 1.3*float64(limit-len(out))/float64(max(len(ids), 1))))
+		high = low
 	}
-	return scanAll[int64](tx.QueryContext(ctx, query, e.tsquery(), limit))
+	return out, nil
 }
 
 // expected is about how many quotes fit an expression, as if its words stood
-// independently of each other, and how many there are.
-func expected(ctx context.Context, tx *store.Tx, e expr) (fit, visible float64, err error) {
+// independently of each other, how many have a word that begins as one that is left open, and
+// how many there are.
+func expected(ctx context.Context, tx *store.Tx, e expr) (fit, begun, visible float64, err error) {
 	if err := tx.QueryRowContext(ctx, `SELECT visible FROM quote_state`).Scan(&visible); err != nil || visible == 0 {
-		return 0, visible, err
+		return 0, 0, visible, err
 	}
 	var words []string
 	for _, c := range e.clauses {
@@ -555,19 +635,19 @@ func expected(ctx context.Context, tx *store.Tx, e expr) (fit, visible float64, 
 	have := map[string]float64{}
 	rows, err := tx.QueryContext(ctx, `SELECT word, n FROM quote_word WHERE word = ANY(?::text[])`, words)
 	if err != nil {
-		return 0, visible, err
+		return 0, 0, visible, err
 	}
 	defer rows.Close()
 	for rows.Next() {
 		var word string
 		var n float64
 		if err := rows.Scan(&word, &n); err != nil {
-			return 0, visible, err
+			return 0, 0, visible, err
 		}
 		have[word] = n
 	}
 	if err := rows.Err(); err != nil {
-		return 0, visible, err
+		return 0, 0, visible, err
 	}
 	fit = visible
 	for _, c := range e.clauses {
@@ -578,8 +658,9 @@ func expected(ctx context.Context, tx *store.Tx, e expr) (fit, visible float64, 
 				n := have[w]
 				if run.open && i == len(run.words)-1 {
 					if err := tx.QueryRowContext(ctx, `SELECT COALESCE(sum(n), 0) FROM quote_word WHERE word >= ? AND word < ?`, w, w+"\U0010FFFF").Scan(&n); err != nil {
-						return 0, visible, err
+						return 0, 0, visible, err
 					}
+					begun += n
 				}
 				all *= min(1, n/visible)
 			}
@@ -590,7 +671,7 @@ func expected(ctx context.Context, tx *store.Tx, e expr) (fit, visible float64, 
 	for range e.facets {
 		fit /= 10 // a guess; a filter that few pass must not walk
 	}
-	return fit, visible, nil
+	return fit, begun, visible, nil
 }
 
 func (postgresIndex) containing(ctx context.Context, tx *store.Tx, part string, limit int) ([]string, error) {
@@ -624,6 +705,18 @@ func scanAll[T any](rows *sql.Rows, err error) ([]T, error) {
 		out = append(out, v)
 	}
 	return out, rows.Err()
+}
+
+// oneOf is the condition that a column is one of ids, at least one, and its arguments. On
+// PostgreSQL it is one argument: each length of a list would be a statement to prepare.
+func oneOf(tx *store.Tx, ids []int64) (condition string, args []any) {
+	if tx.Engine() == store.PostgreSQL {
+		return `= ANY(?::bigint[])`, []any{ids}
+	}
+	for _, id := range ids {
+		args = append(args, id)
+	}
+	return `IN (` + marks(len(ids)) + `)`, args
 }
 
 // marks is n question marks for an IN list.

@@ -330,11 +330,12 @@ func (f *found) rank(ctx context.Context) error {
 		at[c.id] = i
 	}
 	for part := range slices.Chunk(f.all, 500) {
-		args := make([]any, len(part))
+		ids := make([]int64, len(part))
 		for i, c := range part {
-			args[i] = c.id
+			ids[i] = c.id
 		}
-		rows, err := f.tx.QueryContext(ctx, `SELECT id, words FROM quote WHERE id IN (`+marks(len(part))+`)`, args...)
+		among, args := oneOf(f.tx, ids)
+		rows, err := f.tx.QueryContext(ctx, `SELECT id, words FROM quote WHERE id `+among, args...)
 		if err != nil {
 			return err
 		}
@@ -450,15 +451,15 @@ func hitsOf(ctx context.Context, tx *store.Tx, ids []int64) ([]Hit, error) {
 		return nil, err
 	}
 	at := make(map[int64]int, len(ids))
-	args := make([]any, len(ids))
 	for i, id := range ids {
-		at[id], args[i] = i, id
+		at[id] = i
 	}
 	hits := make([]Hit, len(ids))
 	for _, q := range qs {
 		hits[at[q.ID]].Quote = q.Quote
 	}
-	rows, err := tx.QueryContext(ctx, `SELECT quote, tag FROM quote_tag WHERE quote IN (`+marks(len(ids))+`) ORDER BY quote, tag`, args...)
+	among, args := oneOf(tx, ids)
+	rows, err := tx.QueryContext(ctx, `SELECT quote, tag FROM quote_tag WHERE quote `+among+` ORDER BY quote, tag`, args...)
 	if err != nil {
 		return nil, err
 	}

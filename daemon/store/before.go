@@ -22,6 +22,9 @@ func before(schema int64) string { return fmt.Sprintf("sierpi-schema-%d.db", sch
 
 var beforeName = regexp.MustCompile(`^sierpi-schema-([0-9]{1,9})\.db$`)
 
+// partName is such a copy that a power cut left unfinished.
+var partName = regexp.MustCompile(`^sierpi-schema-[0-9]{1,9}\.db(\.[0-9]+)?\.part$`)
+
 // keepBefore copies the database, whole and durably. On PostgreSQL, which other machines
 // may share, it does nothing.
 func (db *DB) keepBefore(ctx context.Context, schema int64) error {
@@ -30,8 +33,13 @@ func (db *DB) keepBefore(ctx context.Context, schema int64) error {
 	}
 	dir := filepath.Dir(db.name)
 	to := filepath.Join(dir, before(schema))
-	part := to + ".part"
-	if err := os.Remove(part); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	// Of its own: two programs may open a database that neither knows at the same time.
+	f, err := os.CreateTemp(dir, filepath.Base(to)+".*.part")
+	if err != nil {
+		return err
+	}
+	part := f.Name()
+	if err := f.Close(); err != nil {
 		return err
 	}
 	if _, err := db.write.ExecContext(ctx, `VACUUM INTO ?`, part); err != nil {
@@ -81,7 +89,7 @@ func ForgetBefore(dir string) error {
 	var errs []error
 	for _, e := range entries {
 		name := e.Name()
-		if beforeName.MatchString(name) || filepath.Ext(name) == ".part" && beforeName.MatchString(name[:len(name)-len(".part")]) {
+		if beforeName.MatchString(name) || partName.MatchString(name) {
 			errs = append(errs, os.Remove(filepath.Join(dir, name)))
 		}
 	}

@@ -60,7 +60,7 @@ func TestKeptBeforeMigration(t *testing.T) {
 	if v, err := again.SchemaVersion(t.Context()); err != nil || v != 4 || rooms(t, again) != 1 {
 		t.Errorf("the copy has schema %d and %d rooms: %v", v, rooms(t, again), err)
 	}
-	for _, name := range []string{"sierpi-schema-4.db", "sierpi-schema-9.db.part", "sierpi-schema-x.db"} {
+	for _, name := range []string{"sierpi-schema-4.db", "sierpi-schema-9.db.part", "sierpi-schema-9.db.123456.part", "sierpi-schema-x.db"} {
 		if err := os.WriteFile(filepath.Join(dir, name), nil, 0o600); err != nil {
 			t.Fatal(err)
 		}

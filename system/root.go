@@ -65,6 +65,16 @@ func (r Root) ReadFile(path string) ([]byte, error) {
 	}
 }
 
+// Open is os.OpenFile without its poller, which does nothing for files and devices: in a
+// command that is over in milliseconds, starting it took a tenth of the time.
+func Open(path string, flags int, mode uint32) (*os.File, error) {
+	fd, err := retry(func() (int, error) { return unix.Open(path, flags|unix.O_CLOEXEC, mode) })
+	if err != nil {
+		return nil, &fs.PathError{Op: "open", Path: path, Err: err}
+	}
+	return os.NewFile(uintptr(fd), path), nil
+}
+
 // retry repeats a call that a signal interrupted.
 func retry(call func() (int, error)) (int, error) {
 	for {

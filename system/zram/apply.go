@@ -55,7 +55,7 @@ func (m Manager) locked(ctx context.Context, work func() error) error {
 	if err := os.MkdirAll(m.RunDir, 0o755); err != nil {
 		return explain(fmt.Errorf("preparing the run folder: %w", err))
 	}
-	lock, err := open(filepath.Join(m.RunDir, "zram.lock"), unix.O_CREAT|unix.O_RDWR, 0o600)
+	lock, err := system.Open(filepath.Join(m.RunDir, "zram.lock"), unix.O_CREAT|unix.O_RDWR, 0o600)
 	if err != nil {
 		return explain(fmt.Errorf("preparing the run folder: %w", err))
 	}
@@ -250,7 +250,7 @@ func (r *runner) mkswap(ctx context.Context, name string, spec Spec, id uuid) er
 	// devtmpfs makes the node while hot_add runs; in a /dev of another kind udev
 	// needs a moment.
 	err = whileBusy(ctx, func() error {
-		f, err = open(r.node(name), unix.O_RDWR, 0)
+		f, err = system.Open(r.node(name), unix.O_RDWR, 0)
 		return err
 	})
 	if err != nil {
@@ -358,25 +358,12 @@ func (r *runner) restore(a Action) error {
 // write puts a value into a node in one write(2), as sysfs demands, and never
 // creates a file where a kernel has no such node.
 func (r *runner) write(path, value string) error {
-	f, err := open(r.Root.Path(path), unix.O_WRONLY, 0)
+	f, err := system.Open(r.Root.Path(path), unix.O_WRONLY, 0)
 	if err != nil {
 		return err
 	}
 	_, err = f.WriteString(value)
 	return errors.Join(err, f.Close())
-}
-
-// open is os.OpenFile without its poller, which does nothing for files and devices: starting
-// it took a tenth of the time of all of apply.
-func open(path string, flags int, mode uint32) (*os.File, error) {
-	fd, err := unix.Open(path, flags|unix.O_CLOEXEC, mode)
-	for err == unix.EINTR {
-		fd, err = unix.Open(path, flags|unix.O_CLOEXEC, mode)
-	}
-	if err != nil {
-		return nil, &fs.PathError{Op: "open", Path: path, Err: err}
-	}
-	return os.NewFile(uintptr(fd), path), nil
 }
 
 func (m Manager) node(name string) string { return m.Root.Path("/dev/" + name) }

@@ -73,7 +73,7 @@ func (m Manager) save(s state) error {
 		return err
 	}
 	tmp := m.stateFile() + ".new"
-	f, err := open(tmp, unix.O_CREAT|unix.O_TRUNC|unix.O_WRONLY, 0o644)
+	f, err := system.Open(tmp, unix.O_CREAT|unix.O_TRUNC|unix.O_WRONLY, 0o644)
 	if err == nil {
 		_, err = f.Write(append(b, '\n'))
 		err = errors.Join(err, f.Close())

@@ -1,33 +1,18 @@
 package main
 
 import (
-	"fmt"
 	"os"
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/sierpi/sierpi/system/systemtest"
 )
 
 // A password that is typed as soon as its prompt is there was seen on a slow machine's
 // line: the echo went off after the prompt, and came back between the two.
 func TestEchoIsOffBeforeThePrompt(t *testing.T) {
-	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer master.Close()
-	if err := unix.IoctlSetPointerInt(int(master.Fd()), unix.TIOCSPTLCK, 0); err != nil {
-		t.Fatal(err)
-	}
-	n, err := unix.IoctlGetInt(int(master.Fd()), unix.TIOCGPTN)
-	if err != nil {
-		t.Fatal(err)
-	}
-	line, err := os.OpenFile(fmt.Sprintf("/dev/pts/%d", n), os.O_RDWR|unix.O_NOCTTY, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer line.Close()
+	_, line := systemtest.Terminal(t)
 	echo := func() bool {
 		t.Helper()
 		now, err := unix.IoctlGetTermios(int(line.Fd()), unix.TCGETS)

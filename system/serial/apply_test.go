@@ -571,27 +571,12 @@ func TestRealLogin(t *testing.T) {
 	systemtest.Root(t)
 	agetty := systemtest.Tool(t, "agetty", "util-linux")
 	systemtest.Tool(t, "login", "login")
-	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
-	if err != nil {
-		systemtest.Absent(t, "no pseudo-terminals: "+err.Error())
-	}
-	defer master.Close()
-	if err := unix.IoctlSetPointerInt(int(master.Fd()), unix.TIOCSPTLCK, 0); err != nil {
-		t.Fatal(err)
-	}
-	n, err := unix.IoctlGetInt(int(master.Fd()), unix.TIOCGPTN)
-	if err != nil {
-		t.Fatal(err)
-	}
-	slave, err := os.OpenFile(fmt.Sprintf("/dev/pts/%d", n), os.O_RDWR|unix.O_NOCTTY, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
+	master, slave := systemtest.Terminal(t)
 	text := gettyDropIn(115200, "vt220", "")
 	_, line, _ := strings.Cut(text, "ExecStart=-/sbin/agetty ")
 	line, _, _ = strings.Cut(line, "\n")
 	// What systemd makes of the line: quotes and backslashes undone, %I filled in.
-	line = strings.NewReplacer(`'-- \\u'`, "--\x00\\u", "%I", fmt.Sprintf("pts/%d", n)).Replace(line)
+	line = strings.NewReplacer(`'-- \\u'`, "--\x00\\u", "%I", strings.TrimPrefix(slave.Name(), "/dev/")).Replace(line)
 	args := strings.Fields(line)
 	for i := range args {
 		args[i] = strings.ReplaceAll(args[i], "\x00", " ")

@@ -1,6 +1,6 @@
 // Command sierpi-zram is "sierpi zram apply" and "sierpi zram off" for the unit at boot,
-// which everything else waits for. The whole program starts ten times as slowly and has
-// ten times the size to be read from a slow card; this one has nothing that zram does
+// which everything else waits for. The whole program takes five times as long to start and
+// has nine times the size to be read from a slow card; this one has nothing that zram does
 // not need, and no way to ask for anything: people call sierpi.
 package main
 

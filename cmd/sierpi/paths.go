@@ -43,10 +43,15 @@ const appliancePath = "/var/lib/sierpi"
 // applianceState is stateDir for commands that root runs on the appliance: without a word
 // they mean the service's folder, not one in root's home.
 func applianceState(flag string) (string, error) {
-	if flag == "" && os.Getenv("STATE_DIRECTORY") == "" && os.Geteuid() == 0 {
-		if st, err := os.Stat(appliancePath); err == nil && st.IsDir() {
-			return appliancePath, nil
-		}
+	if os.Geteuid() == 0 && serviceKeeps(flag) {
+		return appliancePath, nil
 	}
 	return stateDir(flag)
+}
+
+// serviceKeeps reports whether the service has a state folder on this machine, and nobody
+// named another one.
+func serviceKeeps(flag string) bool {
+	st, err := os.Stat(appliancePath)
+	return flag == "" && os.Getenv("STATE_DIRECTORY") == "" && err == nil && st.IsDir()
 }

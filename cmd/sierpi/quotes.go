@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"os"
 	"strings"
 	"time"
 
@@ -36,7 +35,7 @@ func (p *places) withQuotes(cmd *cobra.Command, f func(context.Context, *quotes.
 	if err != nil {
 		return err
 	}
-	if _, missing := os.Stat(appliancePath); missing == nil && p.state == "" && cfg.Store.DSN == "" && dir != appliancePath && os.Getenv("STATE_DIRECTORY") == "" {
+	if dir != appliancePath && cfg.Store.DSN == "" && serviceKeeps(p.state) {
 		fmt.Fprintf(cmd.ErrOrStderr(), "note: these are the quotes in %s; the service on this machine has its own: sudo sierpi quotes\n", dir)
 	}
 	log := newLogger(cmd.ErrOrStderr(), slog.LevelWarn)

@@ -37,6 +37,8 @@ type wish struct {
 	State string `json:"state"` // "painting", "frozen", "wrong", "blank", "off", ...
 	Frame uint32 `json:"frame"`
 	Rung  string `json:"rung"`
+	// Seconds since the daemon heard the page's heart; null: not yet.
+	BeatAge *float64 `json:"beatAge"`
 }
 
 const (

@@ -49,8 +49,10 @@ const (
 	readOutputs = 10 * time.Second
 	// A page that lost its daemon knocks again by itself, later and later.
 	settle = 20 * time.Second
-	// How long one question to the page may take before it counts as no answer.
+	// How long one question to the page may take before it counts as no answer: this, or
+	// a part of the patience where that is more.
 	glanceTimeout = 2 * time.Second
+	glanceShare   = 6
 	// So many times the X server did not answer.
 	blindTimes = 4
 	// So often a page is opened again, without a paint in between, when its process died.
@@ -314,7 +316,7 @@ func (k *keeper) see(ctx context.Context) sight {
 			continue
 		}
 		lit++
-		s := k.seeOutput(ctx, w)
+		s := k.seeOutput(ctx, now, w)
 		if now-k.returned < settle && !s.fine && (w.State == "gone" || w.State == "attached") {
 			s.excused = true
 		}
@@ -395,8 +397,8 @@ func (k *keeper) readOutputs(ctx context.Context, now time.Duration) {
 	k.outputs, k.reports = outputs, reports
 }
 
-// seeOutput looks at one output that is to paint.
-func (k *keeper) seeOutput(ctx context.Context, w wish) sight {
+// seeOutput looks at one output that is to paint; the daemon's wish was asked for at that time.
+func (k *keeper) seeOutput(ctx context.Context, asked time.Duration, w wish) sight {
 	p, err := k.page(ctx, w.Name)
 	if err != nil {
 		return sight{why: err.Error()}
@@ -421,7 +423,7 @@ func (k *keeper) seeOutput(ctx context.Context, w wish) sight {
 	fresh := k.ladder.painted && k.clock()-p.opened < 2*k.ladder.patience()
 	switch {
 	case !answers:
-		return sight{why: "the page does not answer"}
+		return sight{why: "the page does not answer", beat: heard(w, asked)}
 	case w.State == "paused" || w.State == "off":
 		return sight{excused: true, answers: true, why: w.State}
 	case g.Path != w.Page:
@@ -449,7 +451,7 @@ func (k *keeper) page(ctx context.Context, name string) (*page, error) {
 	if p != nil && (p.at == at || !at.lit) {
 		return p, nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, glanceTimeout)
+	ctx, cancel := context.WithTimeout(ctx, k.askFor())
 	defer cancel()
 	if p != nil { // the output was moved, or shows another number of pixels
 		k.Log.Info("the window follows its screen", "screen", name)
@@ -485,7 +487,7 @@ func (k *keeper) anyPage(ctx context.Context) *page {
 	for _, p := range k.browser.pages {
 		return p
 	}
-	ctx, cancel := context.WithTimeout(ctx, glanceTimeout)
+	ctx, cancel := context.WithTimeout(ctx, k.askFor())
 	defer cancel()
 	p, err := k.browser.first(ctx)
 	if err != nil {
@@ -500,10 +502,23 @@ func (k *keeper) glance(ctx context.Context, p *page) (glance, bool) {
 	if p == nil {
 		return glance{}, false
 	}
-	ctx, cancel := context.WithTimeout(ctx, glanceTimeout)
+	ctx, cancel := context.WithTimeout(ctx, k.askFor())
 	defer cancel()
 	g, err := k.browser.look(ctx, p)
 	return g, err == nil
+}
+
+// askFor is how long one question to the page may take here.
+func (k *keeper) askFor() time.Duration {
+	return max(glanceTimeout, k.ladder.patience()/glanceShare)
+}
+
+// heard is when the daemon, asked at that time, had heard the page of an output last; 0: never.
+func heard(w wish, asked time.Duration) time.Duration {
+	if w.BeatAge == nil || *w.BeatAge < 0 || *w.BeatAge > asked.Seconds() {
+		return 0
+	}
+	return asked - time.Duration(*w.BeatAge*float64(time.Second))
 }
 
 // open signs the browser in and sends a window to its page.

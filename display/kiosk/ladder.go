@@ -37,6 +37,7 @@ type sight struct {
 	excused bool          // it cannot paint, and nothing here would change that
 	answers bool          // the page answers the browser's own question
 	asked   time.Duration // when the look began; 0: now
+	beat    time.Duration // when the daemon heard the page last; 0: never
 	why     string        // what is wrong, for the log
 }
 
@@ -117,6 +118,10 @@ func (l *ladder) look(now time.Duration, s sight) Step {
 		if s.asked != 0 {
 			l.bad = s.asked // it was bad before the question ran out
 		}
+	}
+	if !s.answers && s.beat > l.bad {
+		// It is only slow to answer: a page that hangs sends no heartbeat either.
+		l.bad = s.beat
 	}
 	if !l.painted && now-l.aimed < beforeFirstPaint {
 		return None

@@ -121,6 +121,32 @@ func TestLadderHung(t *testing.T) {
 	}
 }
 
+// A page that is too busy for our question and yet sends heartbeats is let alone; from
+// its last one on it has as long as any other.
+func TestLadderHears(t *testing.T) {
+	l := started(time.Second, 8*time.Second)
+	now := time.Minute
+	for ; now < 10*time.Minute; now += time.Second {
+		if step := l.look(now, sight{beat: now.Truncate(4 * time.Second)}); step != None {
+			t.Fatalf("%v at %v, with a heartbeat every four seconds", step, now)
+		}
+	}
+	last := (now - 1).Truncate(4 * time.Second)
+	if after, step := l.run(t, now, sight{beat: last}, time.Hour); step != RestartBrowser || now+after != last+5*time.Second {
+		t.Errorf("%v %v after the last heartbeat", step, now+after-last)
+	}
+	// A heartbeat from before says nothing: the page may have stopped since.
+	l = started(time.Second, 8*time.Second)
+	if after, step := l.run(t, time.Minute, sight{beat: time.Minute - time.Second}, time.Hour); step != RestartBrowser || after != 5*time.Second {
+		t.Errorf("with an old heartbeat: %v after %v", step, after)
+	}
+	// And none counts for a page that answers, and shows something else.
+	l = started(time.Second, 8*time.Second)
+	if after, step := l.run(t, time.Minute, sight{answers: true, beat: time.Hour}, time.Hour); step != Reload || after != 5*time.Second {
+		t.Errorf("of another page: %v after %v", step, after)
+	}
+}
+
 // What helps for good starts from the bottom again; what helps for a moment does not.
 func TestLadderForgets(t *testing.T) {
 	for _, test := range []struct {

@@ -44,7 +44,7 @@ func (l *crowdListener) Accept() (net.Conn, error) {
 		}
 		client := clientOf(conn.RemoteAddr().String())
 		if l.crowd.enter(client) {
-			return &crowdConn{wire: wire{Conn: conn}, leave: sync.OnceFunc(func() { l.crowd.leave(client) })}, nil
+			return &crowdConn{wire: wire{Conn: newSocket(conn)}, leave: sync.OnceFunc(func() { l.crowd.leave(client) })}, nil
 		}
 		_ = conn.Close()
 	}

@@ -47,11 +47,10 @@ func (w *wire) Write(b []byte) (int, error) {
 		*w.first = append(*w.first, b...) // the caller will use b again
 		return len(b), nil
 	}
-	both := net.Buffers{*w.first, b}
-	n, err := both.WriteTo(w.Conn)
-	n -= int64(len(*w.first))
+	n, err := writeBoth(w.Conn, *w.first, b)
+	n -= len(*w.first)
 	*w.first = (*w.first)[:0]
-	return int(max(n, 0)), err
+	return max(n, 0), err
 }
 
 type wireKey struct{}
@@ -73,4 +72,14 @@ func writeTogether(w http.ResponseWriter, r *http.Request, b []byte) (int, error
 		}
 	}
 	return w.Write(b)
+}
+
+// writeBoth writes a, then b: at once if the connection can.
+func writeBoth(c net.Conn, a, b []byte) (int, error) {
+	if s, ok := c.(*socket); ok {
+		return s.writeBoth(a, b)
+	}
+	both := net.Buffers{a, b}
+	n, err := both.WriteTo(c)
+	return int(n), err
 }

@@ -43,6 +43,9 @@
 // are not all zero; then for each of them a byte that says which of its bytes are
 // not zero, and those bytes. An empty payload is a difference of nothing.
 //
+// What is short (4 KiB) is not deflated, though it could be: a browser inflates by a stream
+// that it sets up for each message, and that costs it more than the bytes.
+//
 // # Why an ageing table
 //
 // A phosphor that fades after a cell died changes most cells of most frames, and

@@ -77,7 +77,9 @@ func (e *Encoder) Encode(base, cur *Frame) ([]byte, error) {
 			planes, best = e.smaller(e.planesOf(cur, base != nil))
 			e.payload = append(e.payload, planes...)
 		}
-		if both || which.bytes {
+		if both && best == 0 && len(e.payload) < worthDeflating {
+			which.bytes = false // they would have to be deflated
+		} else if both || which.bytes {
 			packed, f := e.smaller(e.residue)
 			which.bytes = !both || len(packed) < len(e.payload)
 			if which.bytes {
@@ -138,10 +140,14 @@ func (e *Encoder) planesOf(f *Frame, sparse bool) []byte {
 	return e.sparse
 }
 
-// smaller returns data, deflated if that makes it smaller, and the flag for it. The
-// result is good until the next call.
+// worthDeflating is how much is deflated, in bytes. A browser inflates by a stream, which is set up
+// anew for each message and costs more than reading a few packets.
+const worthDeflating = 4 << 10
+
+// smaller returns data, deflated if it is long and that makes it smaller, and the flag for
+// it. The result is good until the next call.
 func (e *Encoder) smaller(data []byte) ([]byte, byte) {
-	if len(data) >= 32 {
+	if len(data) >= worthDeflating {
 		e.packed.Reset()
 		if e.deflate == nil {
 			// Level 1: the higher ones take three times as long for a tenth of the size.

@@ -125,7 +125,7 @@ func proveKiosk(ctx context.Context, o ProofOptions, mark Mark) error {
 		if err := p.awaitLife(ctx, 600); err != nil { // past the fade, and there is something to see
 			return err
 		}
-		return p.photograph("kiosk-first")
+		return p.photograph(ctx, "kiosk-first", "", 0)
 	}))
 	add(p.step(ctx, "what runs in the session", 5*m, func(ctx context.Context) error {
 		for _, program := range []string{"lightdm", "lxsession", "openbox", "chromium"} {
@@ -174,7 +174,7 @@ func proveKiosk(ctx context.Context, o ProofOptions, mark Mark) error {
 		if _, err := p.awaitWall(ctx, o.Frame+600); err != nil {
 			return err
 		}
-		return p.photograph("kiosk-next")
+		return p.photograph(ctx, "kiosk-next", "", 0)
 	}))
 	add(p.step(ctx, "a second monitor is plugged in: two halves of one wall", 40*m, p.twoOutputs))
 	add(p.step(ctx, "from the session's start to the first painted frame, beside a plain Chromium under LXDE", 60*m, p.besidePlain))
@@ -186,7 +186,7 @@ func proveKiosk(ctx context.Context, o ProofOptions, mark Mark) error {
 			o, err := p.wall(ctx)
 			if err == nil && o.Rung == "framebuffer" && o.State == "painting" {
 				p.figure("%s paints frame %d, %.1f a second", o.Name, o.Frame, o.Rate)
-				return p.photograph("framebuffer")
+				return p.photograph(ctx, "framebuffer", "", 0)
 			}
 			if err := rest(ctx); err != nil {
 				return errors.Join(err, p.wallLog(ctx))
@@ -302,7 +302,7 @@ func (p *proof) twoOutputs(ctx context.Context) error {
 			return errors.Join(fmt.Errorf("%w: %+v (%v)", e, list, err), p.wallLog(ctx))
 		}
 	}
-	err = errors.Join(p.photographOutput("kiosk-left", 0), p.photographOutput("kiosk-right", 1))
+	err = errors.Join(p.photograph(ctx, "kiosk-left", halves[0], 0), p.photograph(ctx, "kiosk-right", halves[1], 1))
 	return errors.Join(err, p.restartWith(ctx, wallConfig))
 }
 
@@ -483,42 +483,60 @@ func (p *proof) kioskPolkit(ctx context.Context) error {
 	return nil
 }
 
-// photograph keeps a picture of the machine's screen as a PNG, and refuses one in
-// which nothing is to be seen.
-func (p *proof) photograph(name string) error { return p.photographOutput(name, 0) }
-
-// photographOutput is photograph of one output of the graphics card.
-func (p *proof) photographOutput(name string, output int) error {
-	raw := filepath.Join(p.o.Out, name+".ppm")
-	if err := p.v.screendump(raw, output); err != nil {
-		return err
+// photograph keeps a picture of one output of the graphics card as a PNG: once the page on
+// it, of that name or any, has painted on three times, because a browser under emulation is a
+// picture or two behind its canvas; and once there is something in the middle.
+func (p *proof) photograph(ctx context.Context, name, output string, number int) error {
+	last := uint64(0)
+	for times := 0; times < 4; {
+		list, err := p.outputs(ctx)
+		for _, o := range list {
+			if o.State == "painting" && o.Frame > last && (output == "" || o.Name == output) {
+				last = o.Frame
+				times++
+				break
+			}
+		}
+		if e := rest(ctx); e != nil {
+			return fmt.Errorf("%w: %+v (%v)", e, list, err)
+		}
 	}
+	raw, path := filepath.Join(p.o.Out, name+".ppm"), filepath.Join(p.o.Out, name+".png")
 	defer os.Remove(raw)
-	doc, err := os.ReadFile(raw)
-	if err != nil {
-		return err
+	for {
+		if err := p.v.screendump(raw, number); err != nil {
+			return err
+		}
+		doc, err := os.ReadFile(raw)
+		if err != nil {
+			return err
+		}
+		img, err := parsePPM(doc)
+		if err != nil {
+			return fmt.Errorf("%s: %w", raw, err)
+		}
+		var b bytes.Buffer
+		if err := png.Encode(&b, img); err != nil {
+			return err
+		}
+		if err := os.WriteFile(path, b.Bytes(), 0o644); err != nil {
+			return err
+		}
+		seen := map[color.RGBA]bool{}
+		w, h := img.Rect.Dx(), img.Rect.Dy()
+		for y := h / 4; y < h*3/4; y++ {
+			for x := w / 4; x < w*3/4; x++ {
+				seen[img.RGBAAt(x, y)] = true
+			}
+		}
+		if len(seen) >= 8 {
+			p.figure("the screen is in %s", path)
+			return nil
+		}
+		if e := rest(ctx); e != nil {
+			return fmt.Errorf("%w: %s shows %d colours in its middle: this is no wall", e, path, len(seen))
+		}
 	}
-	img, err := parsePPM(doc)
-	if err != nil {
-		return fmt.Errorf("%s: %w", raw, err)
-	}
-	var b bytes.Buffer
-	if err := png.Encode(&b, img); err != nil {
-		return err
-	}
-	path := filepath.Join(p.o.Out, name+".png")
-	if err := os.WriteFile(path, b.Bytes(), 0o644); err != nil {
-		return err
-	}
-	seen := map[color.RGBA]bool{}
-	for i := 0; i < len(img.Pix); i += 4 * 97 {
-		seen[color.RGBA{img.Pix[i], img.Pix[i+1], img.Pix[i+2], 255}] = true
-	}
-	if len(seen) < 8 {
-		return fmt.Errorf("%s shows %d colours: this is no wall", path, len(seen))
-	}
-	p.figure("the screen is in %s", path)
-	return nil
 }
 
 // parsePPM reads QEMU's screendump: "P6", width, height, 255, then RGB.

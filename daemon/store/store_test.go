@@ -120,6 +120,78 @@ func TestFull(t *testing.T) {
 	}
 }
 
+// TestOpensOnAFullDisk: without room even for SQLite's shared memory what there is can be read,
+// and what comes once there is room is kept.
+func TestOpensOnAFullDisk(t *testing.T) {
+	systemtest.Root(t)
+	dir := t.TempDir()
+	if err := syscall.Mount("none", dir, "tmpfs", 0, "size=2m"); err != nil {
+		systemtest.Absent(t, "cannot mount a tmpfs: "+err.Error())
+	}
+	t.Cleanup(func() { syscall.Unmount(dir, 0) })
+	insert := func(db *store.DB, key string) error {
+		return db.Update(t.Context(), func(tx *store.Tx) error {
+			_, err := tx.ExecContext(t.Context(), `INSERT INTO quote (key, words, added, author, source, origin, text) VALUES (?, 0, 0, '', '', '', ?)`, []byte(key), strings.Repeat("x", 9000))
+			return err
+		})
+	}
+	rows := func(db *store.DB, want int) {
+		t.Helper()
+		n := 0
+		if err := db.View(t.Context(), func(tx *store.Tx) error {
+			return tx.QueryRowContext(t.Context(), `SELECT count(*) FROM quote`).Scan(&n)
+		}); err != nil || n != want {
+			t.Errorf("%d rows, want %d: %v", n, want, err)
+		}
+	}
+	db := open(t, dir)
+	if err := insert(db, "before"); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	filler := filepath.Join(dir, "filler")
+	f, err := os.Create(filler)
+	for err == nil {
+		_, err = f.Write(make([]byte, 4096))
+	}
+	if !errors.Is(err, syscall.ENOSPC) {
+		t.Fatal(err)
+	}
+	f.Close()
+	if _, err := os.Stat(filepath.Join(dir, "sierpi.db-shm")); err == nil {
+		t.Fatal("the shared memory is still there: nothing is tried below")
+	}
+	for range 2 {
+		db = open(t, dir)
+		rows(db, 1)
+		if err := insert(db, "without room"); !errors.Is(err, store.ErrFull) {
+			t.Errorf("writing without room: %v", err)
+		}
+		rows(db, 1)
+		if err := db.Integrity(t.Context()); err != nil {
+			t.Error(err)
+		}
+		if err := db.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	db = open(t, dir)
+	if err := os.Remove(filler); err != nil {
+		t.Fatal(err)
+	}
+	if err := insert(db, "after"); err != nil {
+		t.Errorf("writing with room again: %v", err)
+	}
+	if err := db.Close(); err != nil {
+		t.Error(err)
+	}
+	db = open(t, dir)
+	defer db.Close()
+	rows(db, 2)
+}
+
 // TestMain lets the test binary play the process that is killed or that has no rights.
 func TestMain(m *testing.M) {
 	switch os.Getenv("SIERPI_STORE_TEST") {

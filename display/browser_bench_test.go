@@ -124,7 +124,7 @@ func BenchmarkBrowser(b *testing.B) {
 				b.Run(name+"/sierpi/fade="+map[bool]string{false: "on", true: "off"}[sharp], func(b *testing.B) {
 					s := newStage(b, display.Options{Width: size.w, Height: size.h, Scenes: []string{"life"}, Seed: 20, Sharp: sharp, AllowFlashes: sharp})
 					s.Forward(2 * generation)
-					measure(b, serve(b, s)+"/kiosk", "", "(globalThis.sierpi?.screen.total ?? 0)", 30)
+					measure(b, serve(b, s)+"/kiosk", "", "(globalThis.sierpi?.screen.painted ?? 0)", 30)
 					if plain.perFrame > 0 {
 						b.ReportMetric(last.perFrame/plain.perFrame, "of-percell")
 					}

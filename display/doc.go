@@ -4,7 +4,8 @@
 // A Stage steps its scene only while a screen is attached; with none it costs nothing.
 // A screen is one WebSocket (ServeScreen): frames and cards go down, heartbeats and
 // acknowledgements come up. A frame is encoded once for all screens that are equally far behind;
-// a screen that does not keep up is sent fewer frames and delays nobody.
+// a screen that does not keep up is sent fewer frames and delays nobody. A frame like the one
+// before it is not sent at all (one in eight is), and counts as one that was on view.
 //
 // # Heartbeat
 //

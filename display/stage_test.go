@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -124,6 +125,46 @@ func TestRates(t *testing.T) {
 }
 
 // TestIdle is that nothing moves while nobody watches.
+// TestAlike: Life moves in every second frame; the others are not sent, are not taken for dropped
+// ones, and count as what was on view.
+func TestAlike(t *testing.T) {
+	s := newStage(t, display.Options{Width: 160, Height: 90, Scenes: []string{"life"}, Seed: 3})
+	s.Forward(600) // what the scene begins with is faded in, frame by frame
+	base := serve(t, s)
+	c := dial(t, base, "", nil)
+	last, _, err := c.next(t.Context()) // the decoder's own
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, hash := last.Number, last.BandHash()
+	if err := c.say(t.Context(), map[string]any{"type": "beat", "frame": first, "hash": hash, "rate": 0, "visible": true}); err != nil {
+		t.Fatal(err)
+	}
+	received := 0
+	for last.Number < first+60 {
+		was := slices.Clone(last.Cells)
+		if last, _, err = c.next(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if slices.Equal(was, last.Cells) {
+			t.Errorf("frame %d is sent, and is like the one before it", last.Number)
+		}
+		received++
+	}
+	hash = last.BandHash()
+	if err := c.say(t.Context(), map[string]any{"type": "beat", "frame": last.Number, "hash": hash, "rate": 15, "visible": true}); err != nil {
+		t.Fatal(err)
+	}
+	sc := awaitStatus(t, s, func(st display.Status) bool { return st.Screens[0].Frame == last.Number }).Screens[0]
+	// On a busy machine some are skipped; together they are every second one.
+	if frames := int(last.Number - first); received+int(sc.Skipped) > frames*6/10 {
+		t.Errorf("of %d frames %d were sent and %d skipped; every second one is like the one before it", frames, received, sc.Skipped)
+	}
+	if sc.Rate <= 15 || sc.State != display.Painting {
+		t.Errorf("%s at %.1f frames/s, want painting at more than the 15 that were sent", sc.State, sc.Rate)
+	}
+}
+
 func TestIdle(t *testing.T) {
 	asked := atomic.Int32{}
 	s := newStage(t, display.Options{Cards: func(context.Context) display.Cards { asked.Add(1); return display.Cards{} }})

@@ -127,6 +127,11 @@ func (e *Encoder) Encode(base, cur *Frame) ([]byte, error) {
 	return append(msg, e.payload...), nil
 }
 
+// Alike reports whether an encoded message changes nothing of the frame before it but its number.
+func Alike(msg []byte) bool {
+	return len(msg) == headerLen && msg[3] == flagDifference && msg[17] == 0
+}
+
 // planesOf lays the residue out as planes: all of them, or those parts that are
 // not zero.
 func (e *Encoder) planesOf(f *Frame, sparse bool) []byte {

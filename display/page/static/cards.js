@@ -31,6 +31,9 @@ function element(tag, className, text) {
   return e;
 }
 
+/** @param {string} caption */
+const unnumbered = (caption) => caption.replace(/\d+/g, "");
+
 /** Lays the cards out in a container. */
 export class CardTable {
   /** @type {Cards} */
@@ -39,6 +42,7 @@ export class CardTable {
   #storyKey = "";
   #shown = "";
   #caption = "";
+  #told = ""; // of the caption
   #container;
 
   /** @param {HTMLElement} container */
@@ -73,11 +77,21 @@ export class CardTable {
     this.notice.textContent = cards.notice ?? "";
   }
 
-  /** @param {string} text */
+  /**
+   * Another name at once; the number in it, which runs with the picture, once a second: nobody
+   * reads it faster, and laying text out anew is a good part of what a quiet picture costs.
+   * @param {string} text
+   */
   setCaption(text) {
-    if (this.#caption === text) return;
-    this.about.textContent = this.#caption = text;
-    this.caption.hidden = text === "" && this.guests.textContent === "";
+    const another = unnumbered(text) !== unnumbered(this.#caption);
+    this.#caption = text;
+    if (another) this.#showCaption();
+  }
+
+  #showCaption() {
+    if (this.#told === this.#caption) return;
+    this.about.textContent = this.#told = this.#caption;
+    this.caption.hidden = this.#told === "" && this.guests.textContent === "";
   }
 
   /**
@@ -127,6 +141,7 @@ export class CardTable {
 
   #tick() {
     this.#shift();
+    this.#showCaption();
     this.clock.hidden = !this.#cards.time;
     if (this.clock.hidden) return;
     const now = new Date();

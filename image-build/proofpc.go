@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-var vmTools = []tool{{"qemu-system-x86_64", "qemu-system-x86"}, {"mcopy", "mtools"}, {"e2fsck", "e2fsprogs"}, {"prometheus", "prometheus"}}
+var vmTools = []tool{{"qemu-system-x86_64", "qemu-system-x86"}, {"mcopy", "mtools"}, {"e2fsck", "e2fsprogs"}, {"prometheus", "prometheus"}, {"mkfs.vfat", "dosfstools"}}
 
 // ProvePC boots the PC image in QEMU and holds everything that needs a real systemd:
 // GRUB, kernel and login on ttyS0 at 115200 and, reconfigured, at 9600.
@@ -61,7 +61,7 @@ func ProvePC(ctx context.Context, o ProofOptions) (err error) {
 	if err := p.step(ctx, "the first user made and logged in over ttyS0", 15*m, p.firstLogin); err != nil {
 		return err
 	}
-	errs := []error{p.common(ctx, "ttyS0"), p.steps(ctx, p.updateSteps()), p.twoBoots(ctx, 15*m)}
+	errs := []error{p.common(ctx, "ttyS0"), p.stick(ctx), p.steps(ctx, p.updateSteps()), p.twoBoots(ctx, 15*m)}
 	if p.ended() {
 		return errors.Join(errs...)
 	}
@@ -164,6 +164,7 @@ func (p *proof) startPC(name string, accel []string, more ...string) (err error)
 		"-nic", fmt.Sprintf("user,model=e1000,restrict=on,hostfwd=tcp:127.0.0.1:%d-:80,hostfwd=tcp:127.0.0.1:%d-:9101", p.pages, p.scrape),
 		"-watchdog-action", "none",
 	)
+	args = append(args, stickPort...)
 	p.v, err = startVirtual(virtualOptions{program: lookPath("qemu-system-x86_64"), dir: p.o.Out, name: name, args: append(args, more...)})
 	return err
 }

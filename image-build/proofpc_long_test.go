@@ -51,6 +51,13 @@ func TestOverlayOnPC(t *testing.T) {
 	}
 }
 
+// TestStickOnPC holds the backups to a USB stick alone.
+func TestStickOnPC(t *testing.T) {
+	if err := bootedPC(t).stick(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // TestFaultsOnPC holds the full card and the clock at 1970 alone.
 func TestFaultsOnPC(t *testing.T) {
 	p, ctx := bootedPC(t), t.Context()

@@ -109,6 +109,14 @@ func (v *virtual) watch(ctx context.Context) (context.Context, context.CancelFun
 // screendump asks the monitor for a picture of the machine's screen, or of an output of
 // the graphics card card.
 func (v *virtual) screendump(path string, output int) error {
+	if output > 0 {
+		return v.command(fmt.Sprintf("screendump %s %s %d", path, card, output))
+	}
+	return v.command("screendump " + path)
+}
+
+// command gives the monitor a command and waits until it is done.
+func (v *virtual) command(command string) error {
 	conn, err := net.DialTimeout("unix", v.monitor, 5*time.Second)
 	if err != nil {
 		return err
@@ -116,10 +124,6 @@ func (v *virtual) screendump(path string, output int) error {
 	defer conn.Close()
 	if err := conn.SetDeadline(time.Now().Add(10 * time.Second)); err != nil {
 		return err
-	}
-	command := "screendump " + path
-	if output > 0 {
-		command = fmt.Sprintf("%s %s %d", command, card, output)
 	}
 	if _, err := fmt.Fprintln(conn, command); err != nil {
 		return err
@@ -133,6 +137,9 @@ func (v *virtual) screendump(path string, output int) error {
 		if err != nil {
 			return err
 		}
+	}
+	if _, answer, ok := strings.Cut(said.String(), "Error: "); ok {
+		return fmt.Errorf("QEMU's monitor refused %q: %.200s", command, answer)
 	}
 	return nil
 }

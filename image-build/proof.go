@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -488,9 +489,9 @@ func (p *proof) bootTime(ctx context.Context) error {
 	return err
 }
 
-// again restarts the machine over the line, cleanly, and logs in as root.
-func (p *proof) again(ctx context.Context) error {
-	text, err := p.reboot(ctx, `proof login: ?$`)
+// again restarts the machine over the line, cleanly, and logs in as root. Of the units only those of mayFail may fail.
+func (p *proof) again(ctx context.Context, mayFail ...string) error {
+	text, err := p.reboot(ctx, `proof login: ?$`, mayFail...)
 	if err != nil {
 		return err
 	}
@@ -654,13 +655,15 @@ func (p *proof) ended() bool {
 }
 
 // reboot restarts the machine over the serial line and waits for its login.
-func (p *proof) reboot(ctx context.Context, prompt string) (string, error) {
+func (p *proof) reboot(ctx context.Context, prompt string, mayFail ...string) (string, error) {
 	if err := p.v.line.send(ctx, "reboot"); err != nil {
 		return "", err
 	}
 	_, text, err := p.v.line.expect(ctx, prompt)
-	if failed := regexp.MustCompile(`(?m)^.*FAILED.*$`).FindString(text); err == nil && failed != "" {
-		err = fmt.Errorf("on the way down or up: %s", strings.TrimSpace(failed))
+	for _, failed := range regexp.MustCompile(`(?m)^.*FAILED.*$`).FindAllString(text, -1) {
+		if !slices.ContainsFunc(mayFail, func(unit string) bool { return strings.Contains(failed, unit) }) {
+			err = errors.Join(err, fmt.Errorf("on the way down or up: %s", strings.TrimSpace(failed)))
+		}
 	}
 	return text, err
 }

@@ -36,7 +36,8 @@ func (p *proof) fullCard(ctx context.Context) error {
 			return p.onFullCard(ctx, before)
 		}},
 		{"full card: the machine restarted, to a login on the serial line", 20 * m, func(ctx context.Context) error {
-			if err := p.again(ctx); err != nil {
+			// Debian's own, which notes the good boot on the card.
+			if err := p.again(ctx, "grub-common.service"); err != nil {
 				return err
 			}
 			return p.onFullCard(ctx, before)

@@ -347,18 +347,32 @@ func (m Manager) units(ctx context.Context, p Plan) error {
 		}
 		defer sd.Close()
 	}
-	if reload {
+	refresh := func() error {
+		if !reload {
+			return nil
+		}
+		reload = false
 		if err := sd.Reload(ctx); err != nil {
 			return fmt.Errorf("reloading systemd: %w", err)
 		}
+		return nil
 	}
+	files := map[string]func(context.Context, string) error{"enable": sd.Enable, "disable": sd.Disable, "mask": sd.Mask, "unmask": sd.Unmask}
+	jobs := map[string]func(context.Context, string) error{"restart": sd.Restart, "stop": sd.Stop}
 	for _, u := range p.Units {
-		do := map[string]func(context.Context, string) error{
-			"enable": sd.Enable, "disable": sd.Disable, "mask": sd.Mask, "unmask": sd.Unmask, "restart": sd.Restart, "stop": sd.Stop,
-		}[u.Do]
+		do := files[u.Do]
+		if do != nil {
+			// Else systemctl warns of every unit, until the next boot, that it changed on disk.
+			reload = true
+		} else {
+			do = jobs[u.Do]
+			if err := refresh(); err != nil {
+				return err
+			}
+		}
 		if err := do(ctx, u.Unit); err != nil {
 			return fmt.Errorf("%s %s: %w", u.Do, u.Unit, err)
 		}
 	}
-	return nil
+	return refresh()
 }

@@ -158,6 +158,20 @@ func TestApplyTwiceThenOff(t *testing.T) {
 			t.Errorf("%s: apply: %v\n%swas planned\n%s", name, err, p, dry)
 		}
 		first := snapshot(t, root)
+		// What is enabled, or masked, is known to systemd before a job, and in the end.
+		outdated := ""
+		for _, a := range append(slices.Clone(sd.asked), "stop at the end") {
+			switch verb, _, _ := strings.Cut(a, " "); verb {
+			case "reload":
+				outdated = ""
+			case "enable", "disable", "mask", "unmask":
+				outdated = a
+			case "restart", "stop":
+				if outdated != "" {
+					t.Errorf("%s: %q without a reload after %q", name, a, outdated)
+				}
+			}
+		}
 		// systemd makes the link that Enable asks for.
 		for _, a := range sd.asked {
 			if unit, ok := strings.CutPrefix(a, "enable "); ok {

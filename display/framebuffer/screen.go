@@ -153,7 +153,6 @@ func (s *screen) attend(ctx context.Context) error {
 		data []byte
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
 	in := make(chan heard)
 	done := make(chan struct{})
 	go func() {
@@ -173,7 +172,8 @@ func (s *screen) attend(ctx context.Context) error {
 			}
 		}
 	}()
-	defer func() { conn.CloseNow(); <-done }()
+	// Told first: the reader may hold a message that nobody takes any more.
+	defer func() { cancel(nil); conn.CloseNow(); <-done }()
 
 	beat, cards, ack := time.NewTicker(beatEvery), time.NewTicker(cardsEvery), time.NewTicker(ackEvery)
 	defer beat.Stop()

@@ -745,6 +745,18 @@ func TestPlace(t *testing.T) {
 	}
 }
 
+// TestRefused: what opening an automount says whose disk is not there is no fault of the folder.
+func TestRefused(t *testing.T) {
+	for err, want := range map[error]bool{
+		&fs.PathError{Op: "open", Path: "/mnt/backup", Err: unix.ENODEV}: true, &fs.PathError{Op: "open", Path: "/mnt/backup", Err: unix.EHOSTDOWN}: true,
+		&fs.PathError{Op: "open", Path: "/mnt/backup", Err: unix.EACCES}: false, fs.ErrNotExist: false, nil: false,
+	} {
+		if refused(err) != want {
+			t.Errorf("%v: %v", err, !want)
+		}
+	}
+}
+
 // mount mounts a file system of its own at a folder, until the test ends.
 func mount(t *testing.T, at, options string) {
 	t.Helper()

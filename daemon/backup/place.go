@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -29,12 +30,17 @@ func dormant(dir string) bool {
 	return unix.Statfs(dir, &fs) == nil && int64(fs.Type) == unix.AUTOFS_SUPER_MAGIC
 }
 
+// absent are what opening a folder says whose disk is mounted on demand and not there.
+var absent = []error{unix.ENODEV, unix.EHOSTDOWN, unix.ENXIO, unix.ENOMEDIUM}
+
 func place(dir, system string, sticks []string) error {
-	if dormant(dir) {
-		// stat(2) does not wake it, reading does.
-		if _, err := os.ReadDir(dir); err != nil || dormant(dir) {
-			return fmt.Errorf("%w: nothing can be mounted at %s", ErrNoPlace, dir)
-		}
+	// stat(2) does not wake what is mounted on demand, opening does.
+	f, err := os.Open(dir)
+	if err == nil {
+		_ = f.Close()
+	}
+	if refused(err) || dormant(dir) {
+		return fmt.Errorf("%w: nothing can be mounted at %s", ErrNoPlace, dir)
 	}
 	st, err := os.Stat(dir)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -63,6 +69,11 @@ func place(dir, system string, sticks []string) error {
 		return fmt.Errorf("%w: nothing is mounted at %s", ErrNoPlace, dir)
 	}
 	return nil
+}
+
+// refused reports whether the disk of a folder is not there.
+func refused(err error) bool {
+	return slices.ContainsFunc(absent, func(e error) bool { return errors.Is(err, e) })
 }
 
 // Removable reports whether a folder lies where disks are mounted that come and go.

@@ -220,7 +220,9 @@ func Create(ctx context.Context, dir string, s Source, keep int) (Entry, error) 
 		return e, fmt.Errorf("writing a backup: %w", err)
 	}
 	done = true
-	if err := atomicfile.SyncDir(dir); err != nil {
+	// FAT keeps a file's length and place in its folder's entry, and a new name is a new entry
+	// without them until the file is synced again.
+	if err := errors.Join(f.Sync(), atomicfile.SyncDir(dir)); err != nil {
 		return e, fmt.Errorf("writing a backup: %w", err)
 	}
 	e = Entry{Path: path, Size: st.Size(), Number: number, Manifest: m}

@@ -71,7 +71,9 @@ func write(path string, data []byte, mode fs.FileMode, prepare []func(*os.File) 
 		return err
 	}
 	sweep(dir, "."+base+".")
-	return SyncDir(dir)
+	// FAT keeps length and place in the folder's entry, and a new name is a new entry without
+	// them until the file is synced again. Elsewhere this writes what SyncDir would.
+	return errors.Join(f.Sync(), SyncDir(dir))
 }
 
 // create makes a file beside base that no one else writes, and locks it: the lock goes

@@ -43,7 +43,7 @@ func (p *proof) fullCard(ctx context.Context) error {
 			return p.onFullCard(ctx, before)
 		}},
 		{"full card: room again, and everything by itself", 6 * m, func(ctx context.Context) error {
-			if _, err := p.v.line.run(ctx, "rm /var/fill*; sync"); err != nil {
+			if _, err := p.v.line.run(ctx, "rm /var/fill*; sync; systemctl start grub-common.service"); err != nil {
 				return err
 			}
 			if err := p.chat(ctx, after); err != nil {

@@ -85,53 +85,52 @@ func (t *transfer) move(what string, c *net.TCPConn, wait func(func(uintptr) boo
 }
 
 // receive reads once; false if there is nothing yet.
-func (t *transfer) receive(fd uintptr) bool {
-	b := t.parts[0]
-	for {
-		n, _, errno := unix.RawSyscall6(unix.SYS_RECVFROM, fd, uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(min(len(b), mostAtOnce)), unix.MSG_DONTWAIT, 0, 0)
-		switch errno {
-		case 0:
-			t.moved = int(n)
-			return true
-		case unix.EINTR:
-		case unix.EAGAIN:
-			return false
-		default:
-			t.err = errno
-			return true
-		}
-	}
-}
+func (t *transfer) receive(fd uintptr) bool { return t.settled(t.call(unix.SYS_RECVMSG, fd)) }
 
 // send writes all there is room for; false if something is left.
 func (t *transfer) send(fd uintptr) bool {
+	for len(t.parts[0])+len(t.parts[1]) > 0 {
+		if errno := t.call(unix.SYS_SENDMSG, fd); errno != 0 {
+			return t.settled(errno)
+		}
+	}
+	return true
+}
+
+// settled takes in how a call ended; false if it would have had to wait.
+func (t *transfer) settled(errno syscall.Errno) bool {
+	if errno == unix.EAGAIN {
+		return false
+	}
+	if errno != 0 {
+		t.err = errno
+	}
+	return true
+}
+
+// call makes one call, recvmsg(2) or sendmsg(2), for what is to be moved yet.
+func (t *transfer) call(trap, fd uintptr) syscall.Errno {
+	room, count := mostAtOnce, 0
+	for _, p := range t.parts {
+		if n := min(len(p), room); n > 0 {
+			t.iov[count].Base = unsafe.SliceData(p)
+			t.iov[count].SetLen(n)
+			room -= n
+			count++
+		}
+	}
+	t.hdr.Iov = &t.iov[0]
+	t.hdr.SetIovlen(count)
 	for {
-		room, count := mostAtOnce, 0
-		for _, p := range t.parts {
-			if n := min(len(p), room); n > 0 {
-				t.iov[count].Base = unsafe.SliceData(p)
-				t.iov[count].SetLen(n)
-				room -= n
-				count++
-			}
+		n, _, errno := unix.RawSyscall(trap, fd, uintptr(unsafe.Pointer(&t.hdr)), unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL)
+		if errno == unix.EINTR {
+			continue
 		}
-		if count == 0 {
-			return true
-		}
-		t.hdr.Iov = &t.iov[0]
-		t.hdr.SetIovlen(count)
-		n, _, errno := unix.RawSyscall(unix.SYS_SENDMSG, fd, uintptr(unsafe.Pointer(&t.hdr)), unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL)
-		switch errno {
-		case 0:
+		if errno == 0 {
 			first := min(int(n), len(t.parts[0]))
 			t.parts[0], t.parts[1] = t.parts[0][first:], t.parts[1][int(n)-first:]
 			t.moved += int(n)
-		case unix.EINTR:
-		case unix.EAGAIN:
-			return false
-		default:
-			t.err = errno
-			return true
 		}
+		return errno
 	}
 }

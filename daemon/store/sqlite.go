@@ -22,25 +22,26 @@ func openSQLite(ctx context.Context, o Options) (*DB, error) {
 	if err := prepare(o.Dir, path); err != nil {
 		return nil, err
 	}
-	db, err := openFile(ctx, path, nil)
+	db, err := openFile(ctx, path, "unix")
 	if errors.Is(err, ErrFull) {
 		// The memory that processes share is a file, made anew by the first who opens. On a full
 		// card there is no room for it, even if some is given back: what root's processes
 		// took of the file system's own share comes first. Alone it is done without.
-		if alone, e := openFile(ctx, path, url.Values{"vfs": {"unix-excl"}}); e == nil {
+		if alone, e := openFile(ctx, path, "unix-excl"); e == nil {
 			return alone, nil
 		}
 	}
 	return db, err
 }
 
-func openFile(ctx context.Context, path string, more url.Values) (*DB, error) {
+// openFile opens path by one of the ways that SQLite has to files (sqlite.org/vfs.html).
+func openFile(ctx context.Context, path, vfs string) (*DB, error) {
 	db := &DB{engine: SQLite, name: path}
 	var err error
 	// The writer's transactions begin IMMEDIATE: one that began by reading and
 	// then wants to write would fail at once, without waiting, if another process
 	// wrote in between.
-	if db.write, err = sql.Open("sqlite", dsn(path, "rwc", 1024, url.Values{"_txlock": {"immediate"}}, more)); err != nil {
+	if db.write, err = sql.Open("sqlite", dsn(path, vfs, "rwc", 1024, url.Values{"_txlock": {"immediate"}})); err != nil {
 		return nil, fmt.Errorf("opening %s: %w", path, err)
 	}
 	db.write.SetMaxOpenConns(1)
@@ -49,7 +50,7 @@ func openFile(ctx context.Context, path string, more url.Values) (*DB, error) {
 		db.write.Close()
 		return nil, db.explain(ctx, err)
 	}
-	if db.read, err = sql.Open("sqlite", dsn(path, "rw", 512, url.Values{"_pragma": {"query_only(1)"}}, more)); err != nil {
+	if db.read, err = sql.Open("sqlite", dsn(path, vfs, "rw", 512, url.Values{"_pragma": {"query_only(1)"}})); err != nil {
 		db.write.Close()
 		return nil, fmt.Errorf("opening %s: %w", path, err)
 	}
@@ -60,8 +61,8 @@ func openFile(ctx context.Context, path string, more url.Values) (*DB, error) {
 }
 
 // dsn is the address of a connection with a page cache of cacheKiB.
-func dsn(path, mode string, cacheKiB int, more ...url.Values) string {
-	q := url.Values{"mode": {mode}, "_pragma": {
+func dsn(path, vfs, mode string, cacheKiB int, more url.Values) string {
+	q := url.Values{"vfs": {vfs}, "mode": {mode}, "_pragma": {
 		"busy_timeout(10000)", // first: the next ones may have to wait
 		"journal_mode(WAL)",
 		"synchronous(FULL)", // NORMAL would lose acknowledged commits when the plug is pulled
@@ -73,10 +74,8 @@ func dsn(path, mode string, cacheKiB int, more ...url.Values) string {
 		"trusted_schema(0)",           // a planted file must not run functions
 		"cell_size_check(1)",          // catch damage at the page, not later
 	}}
-	for _, m := range more {
-		for k, v := range m {
-			q[k] = append(q[k], v...)
-		}
+	for k, v := range more {
+		q[k] = append(q[k], v...)
 	}
 	return (&url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath(), RawQuery: q.Encode()}).String()
 }

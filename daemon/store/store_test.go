@@ -88,64 +88,64 @@ func TestDamaged(t *testing.T) {
 	checkError(t, err, "is damaged")
 }
 
-// TestFull writes until a file system of 1 MB is full, and then reads what was acknowledged.
-func TestFull(t *testing.T) {
+// smallDisk is a folder on a file system of its own, of that size ("1m").
+func smallDisk(t *testing.T, size string) string {
+	t.Helper()
 	systemtest.Root(t)
 	dir := t.TempDir()
-	if err := syscall.Mount("none", dir, "tmpfs", 0, "size=1m"); err != nil {
+	if err := syscall.Mount("none", dir, "tmpfs", 0, "size="+size); err != nil {
 		systemtest.Absent(t, "cannot mount a tmpfs: "+err.Error())
 	}
 	t.Cleanup(func() { syscall.Unmount(dir, 0) })
+	return dir
+}
+
+// addQuote writes a row with so long a text.
+func addQuote(t *testing.T, db *store.DB, key []byte, length int) error {
+	return db.Update(t.Context(), func(tx *store.Tx) error {
+		_, err := tx.ExecContext(t.Context(), `INSERT INTO quote (key, words, added, author, source, origin, text) VALUES (?, 0, 0, '', '', '', ?)`, key, strings.Repeat("x", length))
+		return err
+	})
+}
+
+// countQuotes holds how many rows there are.
+func countQuotes(t *testing.T, db *store.DB, want int) {
+	t.Helper()
+	n := 0
+	if err := db.View(t.Context(), func(tx *store.Tx) error {
+		return tx.QueryRowContext(t.Context(), `SELECT count(*) FROM quote`).Scan(&n)
+	}); err != nil || n != want {
+		t.Errorf("%d rows are there, want %d: %v", n, want, err)
+	}
+}
+
+// TestFull writes until a file system of 1 MB is full, and then reads what was acknowledged.
+func TestFull(t *testing.T) {
+	dir := smallDisk(t, "1m")
 	db := open(t, dir)
 	t.Cleanup(func() { db.Close() }) // before the unmount
 	acknowledged := 0
 	var err error
 	for range 10_000 {
-		err = db.Update(t.Context(), func(tx *store.Tx) error {
-			_, err := tx.ExecContext(t.Context(), `INSERT INTO quote (key, words, added, author, source, origin, text) VALUES (?, 0, 0, '', '', '', ?)`,
-				[]byte{byte(acknowledged), byte(acknowledged >> 8)}, strings.Repeat("x", 1000))
-			return err
-		})
+		err = addQuote(t, db, []byte{byte(acknowledged), byte(acknowledged >> 8)}, 1000)
 		if err != nil {
 			break
 		}
 		acknowledged++
 	}
 	checkError(t, err, "no space left")
-	n := 0
-	if err := db.View(t.Context(), func(tx *store.Tx) error {
-		return tx.QueryRowContext(t.Context(), `SELECT count(*) FROM quote`).Scan(&n)
-	}); err != nil || n != acknowledged || n == 0 {
-		t.Errorf("%d of %d acknowledged rows are there: %v", n, acknowledged, err)
+	if acknowledged == 0 {
+		t.Error("nothing was written")
 	}
+	countQuotes(t, db, acknowledged)
 }
 
 // TestOpensOnAFullDisk: without room even for SQLite's shared memory what there is can be read,
 // and what comes once there is room is kept.
 func TestOpensOnAFullDisk(t *testing.T) {
-	systemtest.Root(t)
-	dir := t.TempDir()
-	if err := syscall.Mount("none", dir, "tmpfs", 0, "size=2m"); err != nil {
-		systemtest.Absent(t, "cannot mount a tmpfs: "+err.Error())
-	}
-	t.Cleanup(func() { syscall.Unmount(dir, 0) })
-	insert := func(db *store.DB, key string) error {
-		return db.Update(t.Context(), func(tx *store.Tx) error {
-			_, err := tx.ExecContext(t.Context(), `INSERT INTO quote (key, words, added, author, source, origin, text) VALUES (?, 0, 0, '', '', '', ?)`, []byte(key), strings.Repeat("x", 9000))
-			return err
-		})
-	}
-	rows := func(db *store.DB, want int) {
-		t.Helper()
-		n := 0
-		if err := db.View(t.Context(), func(tx *store.Tx) error {
-			return tx.QueryRowContext(t.Context(), `SELECT count(*) FROM quote`).Scan(&n)
-		}); err != nil || n != want {
-			t.Errorf("%d rows, want %d: %v", n, want, err)
-		}
-	}
+	dir := smallDisk(t, "2m")
 	db := open(t, dir)
-	if err := insert(db, "before"); err != nil {
+	if err := addQuote(t, db, []byte("before"), 9000); err != nil {
 		t.Fatal(err)
 	}
 	if err := db.Close(); err != nil {
@@ -165,11 +165,11 @@ func TestOpensOnAFullDisk(t *testing.T) {
 	}
 	for range 2 {
 		db = open(t, dir)
-		rows(db, 1)
-		if err := insert(db, "without room"); !errors.Is(err, store.ErrFull) {
+		countQuotes(t, db, 1)
+		if err := addQuote(t, db, []byte("without room"), 9000); !errors.Is(err, store.ErrFull) {
 			t.Errorf("writing without room: %v", err)
 		}
-		rows(db, 1)
+		countQuotes(t, db, 1)
 		if err := db.Integrity(t.Context()); err != nil {
 			t.Error(err)
 		}
@@ -181,7 +181,7 @@ func TestOpensOnAFullDisk(t *testing.T) {
 	if err := os.Remove(filler); err != nil {
 		t.Fatal(err)
 	}
-	if err := insert(db, "after"); err != nil {
+	if err := addQuote(t, db, []byte("after"), 9000); err != nil {
 		t.Errorf("writing with room again: %v", err)
 	}
 	if err := db.Close(); err != nil {
@@ -189,7 +189,7 @@ func TestOpensOnAFullDisk(t *testing.T) {
 	}
 	db = open(t, dir)
 	defer db.Close()
-	rows(db, 2)
+	countQuotes(t, db, 2)
 }
 
 // TestMain lets the test binary play the process that is killed or that has no rights.

@@ -216,15 +216,10 @@ func Create(ctx context.Context, dir string, s Source, keep int) (Entry, error) 
 		number = mine[0].Number + 1
 	}
 	path := filepath.Join(dir, fileName(name, number, m.Made))
-	if err := os.Rename(f.Name(), path); err != nil {
+	if err := atomicfile.Rename(f, path); err != nil {
 		return e, fmt.Errorf("writing a backup: %w", err)
 	}
 	done = true
-	// FAT keeps a file's length and place in its folder's entry, and a new name is a new entry
-	// without them until the file is synced again.
-	if err := errors.Join(f.Sync(), atomicfile.SyncDir(dir)); err != nil {
-		return e, fmt.Errorf("writing a backup: %w", err)
-	}
 	e = Entry{Path: path, Size: st.Size(), Number: number, Manifest: m}
 	if keep > 0 && len(mine) >= keep {
 		for _, old := range mine[keep-1:] {

@@ -67,13 +67,18 @@ func write(path string, data []byte, mode fs.FileMode, prepare []func(*os.File) 
 	if err := f.Sync(); err != nil {
 		return err
 	}
+	sweep(dir, "."+base+".") // not f, which is locked
+	return Rename(f, path)
+}
+
+// Rename gives a file, whose text is synced, the name path in its folder, durably.
+func Rename(f *os.File, path string) error {
 	if err := os.Rename(f.Name(), path); err != nil {
 		return err
 	}
-	sweep(dir, "."+base+".")
 	// FAT keeps length and place in the folder's entry, and a new name is a new entry without
 	// them until the file is synced again. Elsewhere this writes what SyncDir would.
-	return errors.Join(f.Sync(), SyncDir(dir))
+	return errors.Join(f.Sync(), SyncDir(filepath.Dir(path)))
 }
 
 // create makes a file beside base that no one else writes, and locks it: the lock goes

@@ -630,6 +630,16 @@ type bounded struct {
 	run   func(context.Context) error
 }
 
+// inTurn runs steps of which each needs the one before it.
+func (p *proof) inTurn(ctx context.Context, steps []bounded) error {
+	for _, s := range steps {
+		if err := p.step(ctx, s.what, s.bound, s.run); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // steps runs them all, also when one fails, as long as there is a machine.
 func (p *proof) steps(ctx context.Context, steps []bounded) error {
 	var errs []error

@@ -16,7 +16,7 @@ import (
 func (p *proof) fullCard(ctx context.Context) error {
 	m := time.Minute
 	const before, after = "before the card was full", "after there was room again"
-	for _, s := range []bounded{
+	if err := p.inTurn(ctx, []bounded{
 		{"full card: filled to the last block", 10 * m, func(ctx context.Context) error {
 			if err := p.chat(ctx, before); err != nil {
 				return err
@@ -57,12 +57,10 @@ func (p *proof) fullCard(ctx context.Context) error {
 			}
 			return p.units(ctx)
 		}},
-	} {
-		if err := p.step(ctx, s.what, s.bound, s.run); err != nil {
-			// What comes after must not fail for this.
-			_, e := p.v.line.run(context.WithoutCancel(ctx), "systemctl status --no-pager -n 20 sierpi.service; rm -f /var/fill*; sync")
-			return errors.Join(err, e)
-		}
+	}); err != nil {
+		// What comes after must not fail for this.
+		_, e := p.v.line.run(context.WithoutCancel(ctx), "systemctl status --no-pager -n 20 sierpi.service; rm -f /var/fill*; sync")
+		return errors.Join(err, e)
 	}
 	p.figure("a card at 100 %%: wall, chat reading and a login on the line, over a restart and a boot; writing again with the first room")
 	return nil
@@ -138,7 +136,7 @@ func (p *proof) clock(ctx context.Context, accel []string) error {
 	var owner *http.Client
 	var wall *screen
 	var before string
-	for _, s := range []bounded{
+	if err := p.inTurn(ctx, []bounded{
 		{"clock: booted at 1970, to a login on ttyS0", 20 * m, func(ctx context.Context) error {
 			if _, _, err := p.v.line.expect(ctx, `proof login: ?$`); err != nil {
 				return err
@@ -198,10 +196,8 @@ func (p *proof) clock(ctx context.Context, accel []string) error {
 		{"clock: a new login on the serial line", 3 * m, func(ctx context.Context) error { return p.loginAgain(ctx) }},
 		{"clock: the journal has no error of ours", 2 * m, func(ctx context.Context) error { return p.journal(ctx) }},
 		{"clock: power off", 6 * m, func(ctx context.Context) error { return p.poweroff(ctx) }},
-	} {
-		if err := p.step(ctx, s.what, s.bound, s.run); err != nil {
-			return err
-		}
+	}); err != nil {
+		return err
 	}
 	p.figure("1970 and then now: pages, login, the owner's session, the wall, feed, chat with a poll, and figures answered in both; no restart")
 	return nil

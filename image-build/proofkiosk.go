@@ -487,13 +487,34 @@ func (p *proof) kioskPolkit(ctx context.Context) error {
 // it, of that name or any, has painted on three times, because a browser under emulation is a
 // picture or two behind its canvas; and once there is something in the middle.
 func (p *proof) photograph(ctx context.Context, name, output string, number int) error {
-	last := uint64(0)
-	for times := 0; times < 4; {
+	if err := p.paintsOn(ctx, output, 3); err != nil {
+		return err
+	}
+	path := filepath.Join(p.o.Out, name+".png")
+	for {
+		img, err := p.picture(number, path)
+		if err != nil {
+			return err
+		}
+		colours := coloursInside(img)
+		if colours >= 8 {
+			p.figure("the screen is in %s", path)
+			return nil
+		}
+		if e := rest(ctx); e != nil {
+			return fmt.Errorf("%w: %s shows %d colours in its middle: this is no wall", e, path, colours)
+		}
+	}
+}
+
+// paintsOn waits until the page on an output, "" for any, has painted so many more times.
+func (p *proof) paintsOn(ctx context.Context, output string, times int) error {
+	for last := uint64(0); times >= 0; {
 		list, err := p.outputs(ctx)
 		for _, o := range list {
 			if o.State == "painting" && o.Frame > last && (output == "" || o.Name == output) {
 				last = o.Frame
-				times++
+				times--
 				break
 			}
 		}
@@ -501,42 +522,41 @@ func (p *proof) photograph(ctx context.Context, name, output string, number int)
 			return fmt.Errorf("%w: %+v (%v)", e, list, err)
 		}
 	}
-	raw, path := filepath.Join(p.o.Out, name+".ppm"), filepath.Join(p.o.Out, name+".png")
+	return nil
+}
+
+// picture is what an output of the graphics card shows, and is written to path as a PNG.
+func (p *proof) picture(number int, path string) (*image.RGBA, error) {
+	raw := strings.TrimSuffix(path, ".png") + ".ppm"
+	if err := p.v.screendump(raw, number); err != nil {
+		return nil, err
+	}
 	defer os.Remove(raw)
-	for {
-		if err := p.v.screendump(raw, number); err != nil {
-			return err
-		}
-		doc, err := os.ReadFile(raw)
-		if err != nil {
-			return err
-		}
-		img, err := parsePPM(doc)
-		if err != nil {
-			return fmt.Errorf("%s: %w", raw, err)
-		}
-		var b bytes.Buffer
-		if err := png.Encode(&b, img); err != nil {
-			return err
-		}
-		if err := os.WriteFile(path, b.Bytes(), 0o644); err != nil {
-			return err
-		}
-		seen := map[color.RGBA]bool{}
-		w, h := img.Rect.Dx(), img.Rect.Dy()
-		for y := h / 4; y < h*3/4; y++ {
-			for x := w / 4; x < w*3/4; x++ {
-				seen[img.RGBAAt(x, y)] = true
-			}
-		}
-		if len(seen) >= 8 {
-			p.figure("the screen is in %s", path)
-			return nil
-		}
-		if e := rest(ctx); e != nil {
-			return fmt.Errorf("%w: %s shows %d colours in its middle: this is no wall", e, path, len(seen))
+	doc, err := os.ReadFile(raw)
+	if err != nil {
+		return nil, err
+	}
+	img, err := parsePPM(doc)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", raw, err)
+	}
+	var b bytes.Buffer
+	if err := png.Encode(&b, img); err != nil {
+		return nil, err
+	}
+	return img, os.WriteFile(path, b.Bytes(), 0o644)
+}
+
+// coloursInside counts the colours in the middle half of a picture.
+func coloursInside(img *image.RGBA) int {
+	seen := map[color.RGBA]bool{}
+	w, h := img.Rect.Dx(), img.Rect.Dy()
+	for y := h / 4; y < h*3/4; y++ {
+		for x := w / 4; x < w*3/4; x++ {
+			seen[img.RGBAAt(x, y)] = true
 		}
 	}
+	return len(seen)
 }
 
 // parsePPM reads QEMU's screendump: "P6", width, height, 255, then RGB.

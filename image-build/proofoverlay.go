@@ -14,7 +14,7 @@ import (
 // without an overlay.
 func (p *proof) overlay(ctx context.Context) error {
 	m := time.Minute
-	for _, s := range []bounded{
+	if err := p.inTurn(ctx, []bounded{
 		{"overlay: a dry run, which changes nothing", 2 * m, p.overlayDryRun},
 		{"overlay: on, rebooted", 20 * m, p.overlayOn},
 		{"overlay: the root is only read, what is written lies in memory", 3 * m, p.overlayActive},
@@ -32,10 +32,8 @@ func (p *proof) overlay(ctx context.Context) error {
 		}},
 		{"overlay: still only read after the kernel's installation", 3 * m, p.overlayActive},
 		{"overlay: off for good, rebooted", 20 * m, p.overlayOff},
-	} {
-		if err := p.step(ctx, s.what, s.bound, s.run); err != nil {
-			return err
-		}
+	}); err != nil {
+		return err
 	}
 	p.figure("overlay: on and off twice, with a kernel's installation between; the state lasted, nothing else did")
 	return nil

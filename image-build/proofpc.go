@@ -162,9 +162,9 @@ func (p *proof) startPC(name string, accel []string, more ...string) (err error)
 		"-drive", "file="+p.disk+",format=raw,if=virtio,cache=unsafe",
 		// The network ends here: what a proof sees must not hang on who answers outside.
 		"-nic", fmt.Sprintf("user,model=e1000,restrict=on,hostfwd=tcp:127.0.0.1:%d-:80,hostfwd=tcp:127.0.0.1:%d-:9101", p.pages, p.scrape),
+		"-device", "qemu-xhci,id=usb",
 		"-watchdog-action", "none",
 	)
-	args = append(args, stickPort...)
 	p.v, err = startVirtual(virtualOptions{program: lookPath("qemu-system-x86_64"), dir: p.o.Out, name: name, args: append(args, more...)})
 	return err
 }

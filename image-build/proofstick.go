@@ -12,10 +12,7 @@ import (
 	"time"
 )
 
-// stickPort is the USB controller that a stick is plugged into.
-var stickPort = []string{"-device", "qemu-xhci,id=usb"}
-
-// plugStick plugs a USB stick in, whose file is path.
+// plugStick plugs a USB stick in, whose file is path, where startPC has a port for it.
 func (p *proof) plugStick(path string) error {
 	if err := p.v.command("drive_add 0 if=none,id=stick,format=raw,file=" + path); err != nil {
 		return err
@@ -41,7 +38,7 @@ func (p *proof) stick(ctx context.Context) error {
 	}
 	const kept, late = "before the backup", "after the backup"
 	var file string
-	for _, s := range []bounded{
+	if err := p.inTurn(ctx, []bounded{
 		{"stick: configured as docs/backup.md says, and not there", 6 * m, func(ctx context.Context) error {
 			for _, c := range []string{
 				`printf '%s\n' 'LABEL=BACKUP /mnt/backup auto nofail,x-systemd.automount,x-systemd.device-timeout=5s,x-systemd.idle-timeout=60s,uid=sierpi,gid=sierpi,umask=0077 0 2' >>/etc/fstab`,
@@ -105,11 +102,9 @@ func (p *proof) stick(ctx context.Context) error {
 			}
 			return p.units(ctx)
 		}},
-	} {
-		if err := p.step(ctx, s.what, s.bound, s.run); err != nil {
-			_, e := p.v.line.run(context.WithoutCancel(ctx), "journalctl -b -u sierpi -n 20 --no-pager; systemctl status --no-pager mnt-backup.automount mnt-backup.mount; true")
-			return errors.Join(err, e)
-		}
+	}); err != nil {
+		_, e := p.v.line.run(context.WithoutCancel(ctx), "journalctl -b -u sierpi -n 20 --no-pager; systemctl status --no-pager mnt-backup.automount mnt-backup.mount; true")
+		return errors.Join(err, e)
 	}
 	p.figure("a backup by itself to a USB stick, pulled out and plugged in again, and restored from")
 	return nil

@@ -17,7 +17,7 @@ import (
 	"github.com/sierpi/sierpi/system/systemtest"
 )
 
-// TestDocumentsNameRealTests: what SECURITY.md and docs/faults.md say was tried is tried by
+// TestDocumentsNameRealTests: what docs/SECURITY.md and docs/faults.md say was tried is tried by
 // tests that are there.
 func TestDocumentsNameRealTests(t *testing.T) {
 	root := filepath.Join("..", "..")
@@ -42,7 +42,7 @@ func TestDocumentsNameRealTests(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, doc := range []string{"SECURITY.md", "docs/faults.md", "docs/architecture.md"} {
+	for _, doc := range []string{"docs/SECURITY.md", "docs/faults.md", "docs/architecture.md"} {
 		text, err := os.ReadFile(filepath.Join(root, doc))
 		if err != nil {
 			t.Fatal(err)

@@ -31,7 +31,7 @@ import (
 )
 
 // What people on the same network may try, on the real daemon over real connections.
-// SECURITY.md lists these tests by name.
+// docs/SECURITY.md lists these tests by name.
 
 // nasty is a text that breaks out of what it is put into, where nobody took care.
 const nasty = "<script id=injected>alert(1)</script><img src=x onerror=alert(1)>\"'><b id=injected>&amp;{{.}}${1}]]>--></textarea></style>" +

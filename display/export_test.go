@@ -18,10 +18,11 @@ func (s *Stage) Age(d time.Duration) {
 	}
 }
 
-// KeepHours is the clock's word.
+// KeepHours sets the timetable's clock, and it stands.
 func (s *Stage) KeepHours(at time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.clock = func() time.Time { return at }
 	s.keepHours(at)
 }
 

@@ -76,7 +76,7 @@ func (s *Stage) SetColours(c Colours) error {
 		return err
 	}
 	s.opt.Hours = t
-	s.keepHours(time.Now())
+	s.keepHours(s.clock())
 	return nil
 }
 
@@ -108,7 +108,7 @@ func (s *Stage) followClock(ctx context.Context) {
 			return
 		case <-ticker.C:
 			s.mu.Lock()
-			s.keepHours(time.Now())
+			s.keepHours(s.clock())
 			s.fadeGhosts(time.Now())
 			s.mu.Unlock()
 		}

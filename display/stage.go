@@ -134,6 +134,7 @@ type Stage struct {
 	empty   chan struct{} // closed when, after that, the last screen has left
 
 	mu       sync.Mutex
+	clock    func() time.Time // of the timetable
 	director *director
 	guard    *flashGuard
 	whole    *view              // the universe; there always
@@ -187,6 +188,7 @@ func New(o Options) (*Stage, error) {
 		economy: Economy{Pace: 1, Coarse: 1},
 		screens: make(map[*screen]struct{}),
 		past:    make(map[pastKey]ScreenStatus),
+		clock:   time.Now,
 		ghosts:  make(map[string]*ghost),
 		outputs: newOutputs(o.Outputs),
 		keeping: keeping{wake: make(chan struct{}, 1)},
@@ -197,7 +199,7 @@ func New(o Options) (*Stage, error) {
 	if s.director.universe != nil {
 		s.director.universe.onEdit = s.director.edited
 	}
-	s.keepHours(time.Now())
+	s.keepHours(s.clock())
 	s.director.light0()
 	s.advance()
 	s.mu.Unlock()

@@ -27,7 +27,8 @@ type ProofOptions struct {
 	// which is about a 3's core, and not this machine's clock. On a busy machine nothing in it
 	// runs into its timeouts, and its times can be compared.
 	Steady bool
-	// Only, on a kiosk image, leaves out the steps after the first picture that do not match it.
+	// Only leaves out the steps that do not match it: those after the first login, on a kiosk image
+	// those after the first picture.
 	Only *regexp.Regexp
 }
 
@@ -140,6 +141,16 @@ func (p *proof) step(ctx context.Context, what string, bound time.Duration, run 
 		return fmt.Errorf("%s: %w", what, err)
 	}
 	return nil
+}
+
+// choose leaves out what Only does not match from here on, on a machine that is up.
+func (p *proof) choose(ctx context.Context) error {
+	if p.o.Only == nil {
+		return nil
+	}
+	err := p.step(ctx, "our units, before what was chosen", 10*time.Minute, p.units)
+	p.choosy = true
+	return err
 }
 
 func (p *proof) figure(format string, args ...any) {

@@ -61,6 +61,9 @@ func ProvePC(ctx context.Context, o ProofOptions) (err error) {
 	if err := p.step(ctx, "the first user made and logged in over ttyS0", 15*m, p.firstLogin); err != nil {
 		return err
 	}
+	if err := p.choose(ctx); err != nil {
+		return err
+	}
 	errs := []error{p.common(ctx, "ttyS0"), p.stick(ctx), p.steps(ctx, p.updateSteps()), p.twoBoots(ctx, 15*m)}
 	if p.ended() {
 		return errors.Join(errs...)

@@ -201,7 +201,10 @@ func ProvePi(ctx context.Context, o ProofOptions) (err error) {
 	if err := p.step(ctx, "the first user made and logged in over "+m.device, 20*min, p.firstLogin); err != nil {
 		return err
 	}
-	errs := []error{p.common(ctx, m.device)}
+	if err := p.choose(ctx); err != nil {
+		return err
+	}
+	errs := []error{p.common(ctx, m.device), p.radio(ctx)}
 	errs = append(errs, p.twoBoots(ctx, 20*min))
 	if p.ended() {
 		return errors.Join(errs...)

@@ -68,7 +68,7 @@ func proofCommand(use, short, long, example string, prove func(context.Context, 
 	f := cmd.Flags()
 	f.StringVar(&o.Out, "out", "", "empty this `DIR` and keep logs and pictures in it (default: build/"+use+"/IMAGE)")
 	f.Float64Var(&o.Patience, "patience", 1, "wait this many `TIMES` as long for each stage, on a slow or busy machine")
-	f.StringVar(&only, "only", "", "on a kiosk image: once it paints, only the steps that match `REGEXP`, for trying one out")
+	f.StringVar(&only, "only", "", "once somebody is logged in (a kiosk: once it paints), only the steps that match `REGEXP`, for trying one out")
 	f.BoolVar(&o.KVM, "kvm", false, "let the PC's processor run it where /dev/kvm works; times are then of this machine")
 	f.BoolVar(&o.Steady, "steady", false, "let its clock follow its instructions: on a busy machine, and for times to compare")
 	return cmd
@@ -81,7 +81,7 @@ kernel's messages and the login on ttyS0 at 115200 baud and, reconfigured, at 96
 VT100; units, socket activation, watchdog, polkit, zram under memory pressure, a real
 Prometheus and the pages from outside, the journal, clean restarts. Each stage is
 bounded and says what it waits for. Nothing of the image file is changed.`,
-		"  sierpi-image vm build/image/sierpi-headless-debian-amd64-pc.img\n  sierpi-image vm --patience 4 --out /tmp/vm IMG", imagebuild.ProvePC)
+		"  sierpi-image vm build/image/sierpi-headless-debian-amd64-pc.img\n  sierpi-image vm --only '^(full card|clock): ' IMG\n  sierpi-image vm --patience 4 --out /tmp/vm IMG", imagebuild.ProvePC)
 }
 
 func acceptanceCommand() *cobra.Command {
@@ -89,7 +89,8 @@ func acceptanceCommand() *cobra.Command {
 		`Boot a Raspberry Pi's image on the board that QEMU has for it (arm64: raspi3b, armel:
 raspi1ap), with kernel, initramfs, device tree, overlays and command line from the
 image's own boot partition, log in over the serial line on the board's header, and hold
-what vm holds. No firmware runs under QEMU: what it reads is held by inspect. A kiosk
+what vm holds of the daemon and the machine, and the Wi-Fi joined again on the kernel's
+simulated radios. No firmware runs under QEMU: what it reads is held by inspect. A kiosk
 image boots on -M virt, for the boards' models lack the memory and the screen: there the
 wall paints, is switched off and on, heals, and is photographed.`,
 		"  sierpi-image acceptance build/image/sierpi-headless-debian-arm64-pi.img\n  sierpi-image acceptance --patience 4 IMG", imagebuild.ProvePi)

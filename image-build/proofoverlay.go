@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"regexp"
+	"strings"
 	"time"
 )
 
@@ -14,29 +16,62 @@ import (
 // without an overlay.
 func (p *proof) overlay(ctx context.Context) error {
 	m := time.Minute
+	var kernel string
 	if err := p.inTurn(ctx, []bounded{
 		{"overlay: a dry run, which changes nothing", 2 * m, p.overlayDryRun},
 		{"overlay: on, rebooted", 20 * m, p.overlayOn},
 		{"overlay: the root is only read, what is written lies in memory", 3 * m, p.overlayActive},
 		{"overlay: our units active, none failed", 5 * m, p.units},
 		{"overlay: off, rebooted; the state is there, the rest is gone", 20 * m, p.overlayOff},
-		{"overlay: a kernel's installation, on again, rebooted", 30 * m, func(ctx context.Context) error {
-			// The hooks of a kernel package, as an update runs them.
-			if _, err := p.v.line.run(ctx, "dpkg-reconfigure linux-image-$(uname -r) >/tmp/kernel.log 2>&1 || { tail -5 /tmp/kernel.log; false; }"); err != nil {
+		{"overlay: another kernel installed, on again, rebooted into it", 60 * m, func(ctx context.Context) (err error) {
+			if kernel, err = p.otherKernel(ctx); err != nil {
 				return err
 			}
 			if err := p.check(ctx, "for i in /boot/initrd.img-*; do lsinitramfs $i | grep -c scripts/init-bottom/sierpi-overlay; done | sort -u", "^1$"); err != nil {
 				return err
 			}
-			return p.overlayOn(ctx)
+			if err := p.overlayOn(ctx); err != nil {
+				return err
+			}
+			return p.check(ctx, "uname -r", "^"+regexp.QuoteMeta(kernel)+"$")
 		}},
-		{"overlay: still only read after the kernel's installation", 3 * m, p.overlayActive},
+		{"overlay: the root is only read with that kernel too", 3 * m, p.overlayActive},
 		{"overlay: off for good, rebooted", 20 * m, p.overlayOff},
 	}); err != nil {
 		return err
 	}
-	p.figure("overlay: on and off twice, with a kernel's installation between; the state lasted, nothing else did")
+	p.figure("overlay: on and off twice, the second time with the kernel %s; the state lasted, nothing else did", kernel)
 	return nil
+}
+
+// otherKernel installs a kernel of another version from the machine's own mirror, makes it the
+// one that boots, and returns its release. Where no mirror is reached it runs the hooks of the
+// kernel that is there, as an update would, and says so.
+func (p *proof) otherKernel(ctx context.Context) (release string, err error) {
+	const install = `export DEBIAN_FRONTEND=noninteractive
+apt-get -q update || exit 75
+arch=$(dpkg --print-architecture)
+other=$(apt-cache search --names-only "^linux-image-[0-9][^-]*-$arch\$" | cut -d' ' -f1 | grep -vxF linux-image-$(uname -r) | sort -V | tail -1)
+test "$other" || exit 75
+apt-get -q install -y $other || exit 1
+root=$(findmnt -no UUID /)
+sed -i "s/^GRUB_DEFAULT=.*/GRUB_DEFAULT=gnulinux-advanced-$root>gnulinux-${other#linux-image-}-advanced-$root/" /etc/default/grub
+update-grub || exit 1
+echo release ${other#linux-image-}
+`
+	if _, err := p.v.line.run(ctx, "cat >/tmp/kernel.sh <<'EOF'\r"+strings.ReplaceAll(install, "\n", "\r")+"EOF\rtrue"); err != nil {
+		return "", err
+	}
+	out, err := p.v.line.run(ctx, "sh /tmp/kernel.sh >/tmp/kernel.log 2>&1; s=$?; [ $s = 0 ] || [ $s = 75 ] || tail -5 /tmp/kernel.log; sed -n 's/^release //p' /tmp/kernel.log; [ $s = 0 ] || [ $s = 75 ]")
+	if err != nil || out != "" {
+		return strings.TrimSpace(out), err
+	}
+	p.figure("overlay: no mirror was reached with another kernel; the hooks of the one that is there were run")
+	if _, err := p.v.line.run(ctx, "dpkg-reconfigure linux-image-$(uname -r) >/tmp/kernel.log 2>&1 || { tail -5 /tmp/kernel.log; false; }"); err != nil {
+		return "", err
+	}
+	out, err = p.v.line.run(ctx, "uname -r")
+	return strings.TrimSpace(out), err
 }
 
 func (p *proof) overlayDryRun(ctx context.Context) error {

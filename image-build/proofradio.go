@@ -2,7 +2,7 @@ package imagebuild
 
 import (
 	"context"
-	"fmt"
+	"errors"
 	"strings"
 	"time"
 )
@@ -35,6 +35,7 @@ const (
 func (p *proof) radio(ctx context.Context) error {
 	m := time.Minute
 	var daemon string
+	var errs []error
 	if err := p.inTurn(ctx, []bounded{
 		{"Wi-Fi: a radio appears, and its network is not there", 6 * m, func(ctx context.Context) (err error) {
 			if daemon, err = p.v.line.run(ctx, "systemctl show -P MainPID sierpi.service"); err != nil {
@@ -64,12 +65,12 @@ func (p *proof) radio(ctx context.Context) error {
 		}},
 	}); err != nil {
 		_, e := p.v.line.run(context.WithoutCancel(ctx), "journalctl -b -n 40 --no-pager -u proof-ap -u wpa_supplicant@wlan0 -u systemd-networkd; ip addr; true")
-		return fmt.Errorf("%w (%v)", err, e)
+		errs = append(errs, err, e)
 	}
-	return p.step(ctx, "Wi-Fi: the radios taken away", 3*m, func(ctx context.Context) error {
+	return errors.Join(append(errs, p.step(ctx, "Wi-Fi: the radios taken away", 3*m, func(ctx context.Context) error {
 		_, err := p.v.line.run(ctx, "systemctl stop proof-ap; "+radioOut+"; ip rule add pref 0 table local && ip rule del pref 32765; ip link del air; rm -f /run/ap.conf /run/systemd/network/05-air.* /run/systemd/network/06-ap.network; networkctl reload")
 		return err
-	})
+	}))...)
 }
 
 // joins runs a command on the machine, waits for an address on the air, and asks for a page from
@@ -79,8 +80,10 @@ func (p *proof) joins(ctx context.Context, command, what string) error {
 	if err != nil {
 		return err
 	}
-	const ask = `for i in $(seq 10); do timeout 20 ip vrf exec air bash -c 'exec 3<>/dev/tcp/'$(` + airAddress + `)'/80; printf "GET /healthz HTTP/1.0\r\nHost: %s\r\n\r\n" $0 >&3; cat <&3' $(` + airAddress + `) && break; sleep 2; done`
-	if err := p.check(ctx, "r=$(cat /sys/class/net/wlan0/statistics/rx_packets); "+ask+"; [ $(cat /sys/class/net/wlan0/statistics/rx_packets) -gt $r ]", `"name":"pages","state":"ok"`); err != nil {
+	const ask = "a=$(" + airAddress + `); r=$(cat /sys/class/net/wlan0/statistics/rx_packets)
+for i in $(seq 10); do said=$(ip vrf exec air timeout 20 bash -c 'exec 3<>/dev/tcp/'$a'/80; printf "GET /healthz HTTP/1.0\r\nHost: '$a'\r\n\r\n" >&3; cat <&3'); [ "$said" ] && break; sleep 2; done
+echo "$said" | tail -n 1; [ $(cat /sys/class/net/wlan0/statistics/rx_packets) -gt $r ]`
+	if err := p.check(ctx, strings.ReplaceAll(ask, "\n", "; "), `"name":"pages","state":"ok"`); err != nil {
 		return err
 	}
 	p.figure("Wi-Fi %s, with an address and a page from the other side: %s s", what, strings.TrimSpace(seconds))

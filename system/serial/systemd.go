@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 
 	"github.com/coreos/go-systemd/v22/dbus"
 
@@ -29,7 +30,12 @@ type Systemd interface {
 }
 
 // bus is systemd over D-Bus.
-type bus struct{ conn *dbus.Conn }
+type bus struct {
+	conn *dbus.Conn
+	// This process is a unit's. The gettys start after sierpi-serial.service: it must not
+	// wait for them.
+	unit bool
+}
 
 // connect reaches the system's manager: root has a private socket to it, and all
 // have the bus.
@@ -43,7 +49,7 @@ func connect(ctx context.Context) (Systemd, error) {
 		conn.Close()
 		return nil, fmt.Errorf("reaching systemd: %w", err)
 	}
-	return bus{conn}, nil
+	return bus{conn, os.Getenv("SYSTEMD_EXEC_PID") == strconv.Itoa(os.Getpid())}, nil
 }
 
 func (b bus) Close() { b.conn.Close() }
@@ -71,6 +77,10 @@ func (b bus) Unmask(ctx context.Context, unit string) error {
 }
 
 func (b bus) Restart(ctx context.Context, unit string) error {
+	if b.unit {
+		_, err := b.conn.RestartUnitContext(ctx, unit, "replace", nil)
+		return err
+	}
 	return b.job(ctx, unit, func(done chan<- string) error {
 		_, err := b.conn.RestartUnitContext(ctx, unit, "replace", done)
 		return err

@@ -4,8 +4,10 @@ import (
 	"bufio"
 	"context"
 	"io"
+	"os"
 	"os/exec"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -148,6 +150,17 @@ func TestBus(t *testing.T) {
 	}
 	if err := sd.Restart(ctx, unit); err == nil || !strings.Contains(err.Error(), "dependency") || !strings.Contains(err.Error(), "systemctl status") {
 		t.Errorf("a job that fails: %v", err)
+	}
+
+	// A getty that starts after this very unit is asked for, and not waited for.
+	t.Setenv("SYSTEMD_EXEC_PID", strconv.Itoa(os.Getpid()))
+	atBoot, err := connect(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer atBoot.Close()
+	if err := atBoot.Restart(ctx, unit); err != nil {
+		t.Errorf("as a unit: %v", err)
 	}
 }
 

@@ -8,7 +8,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"strings"
 	"time"
 )
 
@@ -87,11 +86,7 @@ func (p *proof) stick(ctx context.Context) error {
 			if _, err := p.v.line.run(ctx, "sierpi backup restore --dry-run "+file+" && sierpi backup restore --yes "+file); err != nil {
 				return err
 			}
-			page, err := get(ctx, p.http+"/chat/lobby")
-			if err == nil && (!strings.Contains(page, kept) || strings.Contains(page, late)) {
-				err = fmt.Errorf("the chat is not that of the backup: %.500s", page)
-			}
-			return err
+			return errors.Join(p.lobby(ctx, kept, true), p.lobby(ctx, late, false))
 		}},
 		{"stick: taken out of the config, our units active", 6 * m, func(ctx context.Context) error {
 			if _, err := p.v.line.run(ctx, "sed -i /BACKUP/d /etc/fstab; sed -i '/^\\[backup\\]/,/^keep/d' /etc/sierpi/sierpi.toml; systemctl daemon-reload; systemctl stop mnt-backup.automount mnt-backup.mount; systemctl restart sierpi"); err != nil {

@@ -526,11 +526,13 @@ func (p *proof) twoBoots(ctx context.Context, bound time.Duration) error {
 		if err == nil {
 			with, err = p.times(ctx)
 		}
+		if err == nil {
+			p.figure("second boot: kernel to READY %.1f s (userspace from %.1f s, multi-user at %.1f s)", with.ready, with.userspace, with.multiUser)
+		}
 		return err
 	}); err != nil {
 		return err
 	}
-	p.figure("second boot: kernel to READY %.1f s (userspace from %.1f s, multi-user at %.1f s)", with.ready, with.userspace, with.multiUser)
 	units := strings.Join(ourUnits, " ")
 	return p.step(ctx, "the same base without sierpi: its units masked, rebooted", bound, func(ctx context.Context) (err error) {
 		if _, err = p.v.line.run(ctx, "systemctl --quiet mask "+units+" 2>/dev/null"); err != nil {

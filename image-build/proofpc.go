@@ -64,7 +64,7 @@ func ProvePC(ctx context.Context, o ProofOptions) (err error) {
 	if err := p.choose(ctx); err != nil {
 		return err
 	}
-	errs := []error{p.common(ctx, "ttyS0"), p.stick(ctx), p.button(ctx), p.steps(ctx, p.updateSteps()), p.twoBoots(ctx, 15*m)}
+	errs := []error{p.common(ctx, "ttyS0"), p.stick(ctx), p.steps(ctx, p.updateSteps()), p.twoBoots(ctx, 15*m)}
 	if p.ended() {
 		return errors.Join(errs...)
 	}

@@ -16,7 +16,7 @@ printf '[NetDev]\nName=air\nKind=vrf\n[VRF]\nTable=77\n' >/run/systemd/network/0
 printf '[Match]\nName=air\n[Link]\nRequiredForOnline=no\n' >/run/systemd/network/05-air.network
 printf '[Match]\nName=wlan1\n[Link]\nRequiredForOnline=no\n[Network]\nVRF=air\nAddress=10.99.0.1/24\nDHCPServer=yes\n' >/run/systemd/network/06-ap.network
 printf 'country=DE\nnetwork={\nssid="nowhere"\nmode=2\nfrequency=2412\nkey_mgmt=WPA-PSK\nproto=RSN\npairwise=CCMP\npsk="` + proofWiFi + `"\n}\n' >/run/ap.conf
-networkctl reload && ip rule add pref 32765 table local && ip rule del pref 0
+networkctl reload && ip rule add pref 32765 table local protocol kernel && ip rule del pref 0
 `
 
 const (

@@ -143,12 +143,30 @@ func (p *proof) step(ctx context.Context, what string, bound time.Duration, run 
 	return nil
 }
 
+// answers waits for the pages: the network may come after everything else.
+func (p *proof) answers(ctx context.Context) error {
+	for {
+		_, err := get(ctx, p.http+"/healthz")
+		if err == nil {
+			return nil
+		}
+		if e := rest(ctx); e != nil {
+			return errors.Join(e, err)
+		}
+	}
+}
+
 // choose leaves out what Only does not match from here on, on a machine that is up.
 func (p *proof) choose(ctx context.Context) error {
 	if p.o.Only == nil {
 		return nil
 	}
-	err := p.step(ctx, "our units, before what was chosen", 10*time.Minute, p.units)
+	err := p.step(ctx, "our units and pages, before what was chosen", 10*time.Minute, func(ctx context.Context) error {
+		if err := p.units(ctx); err != nil {
+			return err
+		}
+		return p.answers(ctx)
+	})
 	p.choosy = true
 	return err
 }

@@ -41,7 +41,7 @@ func (p *proof) button(ctx context.Context) error {
 		if err := p.again(ctx); err != nil {
 			return err
 		}
-		if err := p.units(ctx); err != nil { // the login comes before the network
+		if err := errors.Join(p.units(ctx), p.answers(ctx)); err != nil {
 			return err
 		}
 		return p.check(ctx, "journalctl -b -q -o cat -u sierpi-reset.service", said)

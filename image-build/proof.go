@@ -114,7 +114,7 @@ func (p *proof) step(ctx context.Context, what string, bound time.Duration, run 
 	if p.o.Patience > 0 {
 		bound = time.Duration(float64(bound) * p.o.Patience)
 	}
-	if p.choosy && p.o.Only != nil && !p.o.Only.MatchString(what) {
+	if p.leftOut(what) {
 		fmt.Fprintf(p.o.Progress, "        left out: %s\n", what)
 		return nil
 	}
@@ -169,6 +169,11 @@ func (p *proof) choose(ctx context.Context) error {
 	})
 	p.choosy = true
 	return err
+}
+
+// leftOut reports whether Only leaves a step out.
+func (p *proof) leftOut(what string) bool {
+	return p.choosy && p.o.Only != nil && !p.o.Only.MatchString(what)
 }
 
 func (p *proof) figure(format string, args ...any) {

@@ -127,6 +127,10 @@ func (p *proof) loginAgain(ctx context.Context) error {
 // the figures must not mind. It leaves the machine off.
 func (p *proof) clock(ctx context.Context, accel []string) error {
 	m := time.Minute
+	const first = "clock: booted at 1970, to a login on ttyS0"
+	if p.leftOut(first) { // what follows needs it
+		return nil
+	}
 	p.v.stop()
 	if err := p.startPC("pc-1970", accel, "-rtc", "base=1970-01-01T00:00:00"); err != nil {
 		return err
@@ -137,7 +141,7 @@ func (p *proof) clock(ctx context.Context, accel []string) error {
 	var wall *screen
 	var before string
 	if err := p.inTurn(ctx, []bounded{
-		{"clock: booted at 1970, to a login on ttyS0", 20 * m, func(ctx context.Context) error {
+		{first, 20 * m, func(ctx context.Context) error {
 			if _, _, err := p.v.line.expect(ctx, `proof login: ?$`); err != nil {
 				return err
 			}

@@ -41,7 +41,7 @@ func (p *proof) button(ctx context.Context) error {
 		if err := p.again(ctx); err != nil {
 			return err
 		}
-		if err := errors.Join(p.units(ctx), p.answers(ctx)); err != nil {
+		if err := p.units(ctx); err != nil {
 			return err
 		}
 		return p.check(ctx, "journalctl -b -q -o cat -u sierpi-reset.service", said)
@@ -74,13 +74,13 @@ func (p *proof) button(ctx context.Context) error {
 			if err := boot(ctx, "once", `(?s)the button is held.*let it go.*not pressed again: nothing is reset`); err != nil {
 				return err
 			}
-			return p.lobby(ctx, kept, true)
+			return p.asked(ctx, kept, "[1-9][0-9]*")
 		}},
 		{"button: held at boot, let go, and pressed again: reset", 20 * m, func(ctx context.Context) error {
 			if err := boot(ctx, "twice", `(?s)the button is held.*let it go.*sierpi was reset`); err != nil {
 				return err
 			}
-			if err := p.lobby(ctx, kept, false); err != nil {
+			if err := p.asked(ctx, kept, "0"); err != nil {
 				return err
 			}
 			if err := p.check(ctx, "grep -c '^button' /etc/sierpi/sierpi.toml || true", "^0$"); err != nil {
@@ -95,6 +95,12 @@ func (p *proof) button(ctx context.Context) error {
 		}
 		return p.restartWith(ctx, "")
 	}))
+}
+
+// asked counts on the machine itself the lines of the chat's room with a message: the network
+// adapter that QEMU's board has is dead after a restart.
+func (p *proof) asked(ctx context.Context, message, count string) error {
+	return p.check(ctx, "bash -c 'exec 3<>/dev/tcp/127.0.0.1/80; printf \"GET /chat/lobby HTTP/1.0\\r\\nHost: 127.0.0.1\\r\\n\\r\\n\" >&3; cat <&3' >/tmp/lobby; grep -q '200 OK' /tmp/lobby && grep -c '"+message+"' /tmp/lobby || true", "^"+count+"$")
 }
 
 // lobby holds whether the chat's room has a message.

@@ -247,7 +247,7 @@ func TestVideoWall(t *testing.T) {
 	}
 	for query, p := range parts {
 		c := dial(t, base, query, nil)
-		for range 25 {
+		for compared := 0; compared < 25; {
 			f, _, err := c.next(t.Context())
 			if err != nil {
 				t.Fatal(err)
@@ -256,6 +256,10 @@ func TestVideoWall(t *testing.T) {
 				t.Fatalf("%s: a frame of %dx%d", query, f.Width, f.Height)
 			}
 			whole := fetchFrame(t, base, f.Number)
+			if whole == nil {
+				continue // on a slow machine it is gone by now
+			}
+			compared++
 			for y := range f.Height {
 				for x := range f.Width {
 					if want := whole.Cells[(p.Y+y)%whole.Height*whole.Width+(p.X+x)%whole.Width]; f.Cells[y*f.Width+x] != want {

@@ -176,6 +176,12 @@ func (c *console) speed() (int, error) {
 	return 0, fmt.Errorf("odd speed bits %#x", t.Cflag&unix.CBAUD)
 }
 
+// write makes a file on the machine, by typing it.
+func (c *console) write(ctx context.Context, path, text string) error {
+	_, err := c.run(ctx, "cat >"+path+" <<'EOF'\r"+strings.ReplaceAll(text, "\n", "\r")+"EOF\rtrue")
+	return err
+}
+
 // run runs a shell command on the machine, where a shell waits, and returns what it
 // wrote. A status other than 0 is an error.
 func (c *console) run(ctx context.Context, command string) (string, error) {

@@ -529,17 +529,8 @@ func (o CutsOptions) bootOne(ctx context.Context, rec recording, c bootCase) (er
 		return err
 	}
 	return p.step(ctx, "its pages, with what was confirmed before the cut", 5*time.Minute, func(ctx context.Context) error {
-		// Emulated, and while it starts, it may not answer itself in the time that it gives itself.
-		for {
-			_, err := get(ctx, p.http+"/healthz")
-			if err == nil {
-				break
-			}
-			select {
-			case <-ctx.Done():
-				return fmt.Errorf("%w: %w", context.Cause(ctx), err)
-			case <-time.After(time.Second):
-			}
+		if err := p.answers(ctx); err != nil {
+			return err
 		}
 		due, last := 0, ack{}
 		for _, a := range rec.Acks {

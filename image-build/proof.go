@@ -143,7 +143,8 @@ func (p *proof) step(ctx context.Context, what string, bound time.Duration, run 
 	return nil
 }
 
-// answers waits for the pages: the network may come after everything else.
+// answers waits for the pages: the network may come after everything else, and the daemon, emulated
+// and while it starts, may not answer itself in the time that it gives itself.
 func (p *proof) answers(ctx context.Context) error {
 	for {
 		_, err := get(ctx, p.http+"/healthz")
@@ -383,7 +384,7 @@ bad=sum(1 for i in range(0,pages,7) if not m[i].startswith(b"%016d" % i))
 used=[l.split()[3] for l in open("/proc/swaps") if "zram" in l][0]
 print("pages",pages,"bad",bad,"used",used)
 `
-	if _, err := p.v.line.run(ctx, "cat >/tmp/fill.py <<'EOF'\n"+strings.ReplaceAll(script, "\n", "\r")+"EOF\r"+"true"); err != nil {
+	if err := p.v.line.write(ctx, "/tmp/fill.py", script); err != nil {
 		return err
 	}
 	out, err = p.v.line.run(ctx, "python3 /tmp/fill.py")

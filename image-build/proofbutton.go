@@ -3,8 +3,6 @@ package imagebuild
 import (
 	"context"
 	"errors"
-	"fmt"
-	"strings"
 	"time"
 )
 
@@ -56,7 +54,7 @@ func (p *proof) button(ctx context.Context) error {
 				"/etc/systemd/system/proof-hold.service":   "[Unit]\nDefaultDependencies=no\nAfter=systemd-journald.service local-fs.target\nBefore=sierpi-reset.service\n[Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=/usr/bin/python3 /etc/finger hold\n[Install]\nWantedBy=sysinit.target\n",
 				"/etc/systemd/system/proof-finger.service": "[Unit]\nDefaultDependencies=no\nAfter=proof-hold.service\n[Service]\nExecStart=/usr/bin/python3 /etc/finger once\n[Install]\nWantedBy=sysinit.target\n",
 			} {
-				if _, err := p.v.line.run(ctx, "cat >"+path+" <<'EOF'\r"+strings.ReplaceAll(text, "\n", "\r")+"EOF\rtrue"); err != nil {
+				if err := p.v.line.write(ctx, path, text); err != nil {
 					return err
 				}
 			}
@@ -100,14 +98,10 @@ func (p *proof) button(ctx context.Context) error {
 // asked counts on the machine itself the lines of the chat's room with a message: the network
 // adapter that QEMU's board has is dead after a restart.
 func (p *proof) asked(ctx context.Context, message, count string) error {
-	return p.check(ctx, "bash -c 'exec 3<>/dev/tcp/127.0.0.1/80; printf \"GET /chat/lobby HTTP/1.0\\r\\nHost: 127.0.0.1\\r\\n\\r\\n\" >&3; cat <&3' >/tmp/lobby; grep -q '200 OK' /tmp/lobby && grep -c '"+message+"' /tmp/lobby || true", "^"+count+"$")
+	return p.check(ctx, ask("127.0.0.1", "/chat/lobby")+" >/tmp/lobby; grep -q '200 OK' /tmp/lobby && grep -c '"+message+"' /tmp/lobby || true", "^"+count+"$")
 }
 
-// lobby holds whether the chat's room has a message.
-func (p *proof) lobby(ctx context.Context, message string, has bool) error {
-	page, err := get(ctx, p.http+"/chat/lobby")
-	if err == nil && strings.Contains(page, message) != has {
-		err = fmt.Errorf("the chat has %q: %v: %.300s", message, !has, page)
-	}
-	return err
+// ask is the command that asks for a page on the machine itself, which has no curl.
+func ask(address, path string) string {
+	return "bash -c 'exec 3<>/dev/tcp/" + address + "/80; printf \"GET " + path + " HTTP/1.0\\r\\nHost: " + address + "\\r\\n\\r\\n\" >&3; cat <&3'"
 }

@@ -77,8 +77,8 @@ func (p *proof) onFullCard(ctx context.Context, message string) error {
 	if err := wall.paints(ctx, 20); err != nil {
 		return err
 	}
-	if page, err := get(ctx, p.http+"/chat/lobby"); err != nil || !strings.Contains(page, message) {
-		return errors.Join(fmt.Errorf("the chat cannot be read: %.300s", page), err)
+	if err := p.lobby(ctx, message, true); err != nil {
+		return err
 	}
 	if state, why, err := p.part(ctx, "storage"); err != nil || state != "failed" || !strings.Contains(why, "full") {
 		return errors.Join(fmt.Errorf("/healthz says of the storage %q: %q", state, why), err)

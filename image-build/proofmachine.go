@@ -208,7 +208,10 @@ for reg,val in ((0,0x399f),(1,12500),(2,3125<<3|2)):
     w=ctypes.create_string_buffer(val.to_bytes(2,"big"),34)
     fcntl.ioctl(f,0x0720,D(0,reg,3,ctypes.addressof(w)))
 `, bus)
-	if _, err := p.v.line.run(ctx, "cat >/tmp/ina.py <<'EOF'\r"+strings.ReplaceAll(script, "\n", "\r")+"EOF\rpython3 /tmp/ina.py"); err != nil {
+	if err := p.v.line.write(ctx, "/tmp/ina.py", script); err != nil {
+		return err
+	}
+	if _, err := p.v.line.run(ctx, "python3 /tmp/ina.py"); err != nil {
 		return err
 	}
 	conf := "[[power.sensor]]\nchip = \"ina219\"\nbus = " + bus + "\naddress = 0x45\nshunt = 0.1\nrail = \"input\"\n"

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
-	"strings"
 	"time"
 )
 
@@ -76,7 +75,7 @@ echo release ${other#linux-image-}
 	if _, err := p.v.line.run(ctx, "for i in $(seq 60); do ip -4 route | grep -q ^default && break; sleep 1; done"); err != nil {
 		return "", err
 	}
-	if _, err := p.v.line.run(ctx, "cat >/tmp/kernel.sh <<'EOF'\r"+strings.ReplaceAll(install, "\n", "\r")+"EOF\rtrue"); err != nil {
+	if err := p.v.line.write(ctx, "/tmp/kernel.sh", install); err != nil {
 		return "", err
 	}
 	out, err := p.v.line.run(ctx, "sh /tmp/kernel.sh >/tmp/kernel.log 2>&1; s=$?; [ $s = 0 ] || tail -n 5 /tmp/kernel.log; sed -n 's/^release //p' /tmp/kernel.log; [ $s = 0 ] || [ $s = 75 ]")

@@ -79,6 +79,15 @@ func (p *proof) chat(ctx context.Context, text string) error {
 	return err
 }
 
+// lobby holds whether the chat's room has a message.
+func (p *proof) lobby(ctx context.Context, message string, has bool) error {
+	page, err := get(ctx, p.http+"/chat/lobby")
+	if err == nil && strings.Contains(page, message) != has {
+		err = fmt.Errorf("the chat has %q: %v: %.300s", message, !has, page)
+	}
+	return err
+}
+
 // say writes into the lobby, at the pace that the chat allows, and returns what came of it.
 func (p *proof) say(ctx context.Context, text string) (status int, said string, err error) {
 	form := url.Values{"key": {rand.Text()}, "name": {"proof"}, "text": {text}}

@@ -3,21 +3,8 @@ package imagebuild
 import (
 	"context"
 	"errors"
-	"strings"
 	"time"
 )
-
-// airSetup makes two radios of the kernel's simulated ones, wlan0 for the machine and wlan1 for
-// an access point with the network that the boot partition names. The access point has
-// a routing table of its own, so that what the two say to each other goes through the air
-// though both are on one machine; it gives addresses by DHCP.
-const airSetup = `mkdir -p /run/systemd/network
-printf '[NetDev]\nName=air\nKind=vrf\n[VRF]\nTable=77\n' >/run/systemd/network/05-air.netdev
-printf '[Match]\nName=air\n[Link]\nRequiredForOnline=no\n' >/run/systemd/network/05-air.network
-printf '[Match]\nName=wlan1\n[Link]\nRequiredForOnline=no\n[Network]\nVRF=air\nAddress=10.99.0.1/24\nDHCPServer=yes\n' >/run/systemd/network/06-ap.network
-printf 'country=DE\nnetwork={\nssid="nowhere"\nmode=2\nfrequency=2412\nkey_mgmt=WPA-PSK\nproto=RSN\npairwise=CCMP\npsk="` + proofWiFi + `"\n}\n' >/run/ap.conf
-networkctl reload && ip rule add pref 32765 table local protocol kernel && ip rule del pref 0
-`
 
 const (
 	radioIn  = "modprobe mac80211_hwsim radios=2"
@@ -34,6 +21,15 @@ const (
 // answer all the time, from one and the same daemon. It needs a root shell.
 func (p *proof) radio(ctx context.Context) error {
 	m := time.Minute
+	// air are the files of an access point on wlan1, the second of the kernel's simulated radios, with
+	// the network that the boot partition names. It has a routing table of its own, so that what it and
+	// the machine's wlan0 say to each other goes through the air, and gives addresses by DHCP.
+	air := map[string]string{
+		"/run/systemd/network/05-air.netdev":  "[NetDev]\nName=air\nKind=vrf\n[VRF]\nTable=77\n",
+		"/run/systemd/network/05-air.network": "[Match]\nName=air\n[Link]\nRequiredForOnline=no\n",
+		"/run/systemd/network/06-ap.network":  "[Match]\nName=wlan1\n[Link]\nRequiredForOnline=no\n[Network]\nVRF=air\nAddress=10.99.0.1/24\nDHCPServer=yes\n",
+		"/run/ap.conf":                        "country=DE\nnetwork={\nssid=\"nowhere\"\nmode=2\nfrequency=2412\nkey_mgmt=WPA-PSK\nproto=RSN\npairwise=CCMP\npsk=\"" + proofWiFi + "\"\n}\n",
+	}
 	var daemon string
 	var errs []error
 	if err := p.inTurn(ctx, []bounded{
@@ -41,10 +37,17 @@ func (p *proof) radio(ctx context.Context) error {
 			if daemon, err = p.v.line.run(ctx, "systemctl show -P MainPID sierpi.service"); err != nil {
 				return err
 			}
-			for line := range strings.Lines(airSetup + radioIn) {
-				if _, err := p.v.line.run(ctx, strings.TrimSpace(line)); err != nil {
+			if _, err := p.v.line.run(ctx, "mkdir -p /run/systemd/network"); err != nil {
+				return err
+			}
+			for path, text := range air {
+				if err := p.v.line.write(ctx, path, text); err != nil {
 					return err
 				}
+			}
+			// networkd takes away rules that are not its own, unless they are the kernel's.
+			if _, err := p.v.line.run(ctx, "networkctl reload && ip rule add pref 32765 table local protocol kernel && ip rule del pref 0 && "+radioIn); err != nil {
+				return err
 			}
 			// Nobody starts it but the radio.
 			_, err = p.v.line.run(ctx, "until wpa_cli -i wlan0 status 2>/dev/null | grep -q SCANNING; do sleep 1; done; systemctl is-active wpa_supplicant@wlan0.service && iw reg get | grep 'country DE'")
@@ -80,13 +83,12 @@ func (p *proof) joins(ctx context.Context, command, what string) error {
 	if err != nil {
 		return err
 	}
-	const ask = "a=$(" + airAddress + `); r=$(cat /sys/class/net/wlan0/statistics/rx_packets)
-for i in $(seq 10); do said=$(ip vrf exec air timeout 20 bash -c 'exec 3<>/dev/tcp/'$a'/80; printf "GET /healthz HTTP/1.0\r\nHost: '$a'\r\n\r\n" >&3; cat <&3'); [ "$said" ] && break; sleep 2; done
-echo "$said" | tail -n 1; [ $(cat /sys/class/net/wlan0/statistics/rx_packets) -gt $r ]`
-	if err := p.check(ctx, strings.ReplaceAll(ask, "\n", "; "), `"name":"pages","state":"ok"`); err != nil {
+	if err := p.check(ctx, "a=$("+airAddress+"); r=$(cat /sys/class/net/wlan0/statistics/rx_packets); "+
+		"for i in $(seq 10); do said=$(ip vrf exec air timeout 20 "+ask("'$a'", "/healthz")+"); [ \"$said\" ] && break; sleep 2; done; "+
+		"echo \"$said\" | tail -n 1; [ $(cat /sys/class/net/wlan0/statistics/rx_packets) -gt $r ]", `"name":"pages","state":"ok"`); err != nil {
 		return err
 	}
-	p.figure("Wi-Fi %s, with an address and a page from the other side: %s s", what, strings.TrimSpace(seconds))
+	p.figure("Wi-Fi %s, with an address and a page from the other side: %s s", what, seconds)
 	return nil
 }
 

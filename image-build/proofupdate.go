@@ -54,7 +54,7 @@ dpkg-query --status sierpi | grep -vE '^(Status|Conffiles):' | sed 's/^Version: 
 rm -rf $d
 DEBIAN_FRONTEND=noninteractive apt-get install -y -q /var/tmp/update.deb
 `
-	if _, err := p.v.line.run(ctx, "cat >/tmp/update.sh <<'EOF'\r"+strings.ReplaceAll(script, "\n", "\r")+"EOF\rtrue"); err != nil {
+	if err := p.v.line.write(ctx, "/tmp/update.sh", script); err != nil {
 		return err
 	}
 	_, err := p.v.line.run(ctx, "sh /tmp/update.sh >/tmp/update.log 2>&1 || { tail -5 /tmp/update.log; false; }")
@@ -111,12 +111,8 @@ func (p *proof) brokenUpdate(ctx context.Context, suffix, program string) error 
 	if !strings.Contains(health, "was put back") {
 		return fmt.Errorf("/healthz does not say that a version was put back: %.600s", health)
 	}
-	page, err := get(ctx, p.http+"/chat/lobby")
-	if err != nil {
+	if err := p.lobby(ctx, message, true); err != nil {
 		return err
-	}
-	if !strings.Contains(page, message) {
-		return fmt.Errorf("the message of before the update is gone")
 	}
 	return p.check(ctx, "journalctl -b -u sierpi-update.service -o cat --no-pager | tail -5", "is back")
 }

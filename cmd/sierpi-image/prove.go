@@ -89,8 +89,8 @@ func acceptanceCommand() *cobra.Command {
 		`Boot a Raspberry Pi's image on the board that QEMU has for it (arm64: raspi3b, armel:
 raspi1ap), with kernel, initramfs, device tree, overlays and command line from the
 image's own boot partition, log in over the serial line on the board's header, and hold
-what vm holds of the daemon and the machine, and the Wi-Fi joined again on the kernel's
-simulated radios. No firmware runs under QEMU: what it reads is held by inspect. A kiosk
+what vm holds of the daemon and the machine, the Wi-Fi joined again on the kernel's
+simulated radios, and the button at boot. No firmware runs under QEMU: what it reads is held by inspect. A kiosk
 image boots on -M virt, for the boards' models lack the memory and the screen: there the
 wall paints, is switched off and on, heals, and is photographed.`,
 		"  sierpi-image acceptance build/image/sierpi-headless-debian-arm64-pi.img\n  sierpi-image acceptance --patience 4 IMG", imagebuild.ProvePi)

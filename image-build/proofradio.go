@@ -71,7 +71,7 @@ func (p *proof) radio(ctx context.Context) error {
 		errs = append(errs, err, e)
 	}
 	return errors.Join(append(errs, p.step(ctx, "Wi-Fi: the radios taken away", 3*m, func(ctx context.Context) error {
-		_, err := p.v.line.run(ctx, "systemctl stop proof-ap; "+radioOut+"; ip rule add pref 0 table local && ip rule del pref 32765; ip link del air; rm -f /run/ap.conf /run/systemd/network/05-air.* /run/systemd/network/06-ap.network; networkctl reload")
+		_, err := p.v.line.run(ctx, "systemctl stop proof-ap; "+radioOut+"; ip rule add pref 0 table local protocol kernel && ip rule del pref 32765; ip link del air; rm -f /run/ap.conf /run/systemd/network/05-air.* /run/systemd/network/06-ap.network; networkctl reload")
 		return err
 	}))...)
 }

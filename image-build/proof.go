@@ -667,12 +667,19 @@ type bounded struct {
 	run   func(context.Context) error
 }
 
-// inTurn runs steps of which each needs the one before it.
-func (p *proof) inTurn(ctx context.Context, steps []bounded) error {
+// inTurn runs steps of which each needs the one before it. What they show together, "" for
+// nothing, is a figure when none was left out.
+func (p *proof) inTurn(ctx context.Context, shown string, steps []bounded) error {
 	for _, s := range steps {
 		if err := p.step(ctx, s.what, s.bound, s.run); err != nil {
 			return err
 		}
+		if p.leftOut(s.what) {
+			shown = ""
+		}
+	}
+	if shown != "" {
+		p.figure("%s", shown)
 	}
 	return nil
 }

@@ -44,7 +44,7 @@ func (p *proof) button(ctx context.Context) error {
 		}
 		return p.check(ctx, "journalctl -b -q -o cat -u sierpi-reset.service", said)
 	}
-	return errors.Join(p.inTurn(ctx, []bounded{
+	return errors.Join(p.inTurn(ctx, "a button held at boot: let go it reset nothing, pressed again it reset the machine, whose user logged in as before", []bounded{
 		{"button: wired", 4 * m, func(ctx context.Context) error {
 			if err := p.chat(ctx, kept); err != nil {
 				return err
@@ -81,11 +81,7 @@ func (p *proof) button(ctx context.Context) error {
 			if err := p.asked(ctx, kept, "0"); err != nil {
 				return err
 			}
-			if err := p.check(ctx, "grep -c '^button' /etc/sierpi/sierpi.toml || true", "^0$"); err != nil {
-				return err
-			}
-			p.figure("a button held at boot: let go it reset nothing, pressed again it reset the machine, whose user logged in as before")
-			return nil
+			return p.check(ctx, "grep -c '^button' /etc/sierpi/sierpi.toml || true", "^0$")
 		}},
 	}), p.step(ctx, "button: unwired", 4*m, func(ctx context.Context) error {
 		if _, err := p.v.line.run(ctx, "systemctl --quiet disable --now proof-hold.service proof-finger.service; rm /etc/finger /etc/systemd/system/proof-*.service; systemctl daemon-reload"); err != nil {

@@ -16,7 +16,7 @@ import (
 func (p *proof) fullCard(ctx context.Context) error {
 	m := time.Minute
 	const before, after = "before the card was full", "after there was room again"
-	if err := p.inTurn(ctx, []bounded{
+	if err := p.inTurn(ctx, "a card at 100 %: wall, chat reading and a login on the line, over a restart and a boot; writing again with the first room", []bounded{
 		{"full card: filled to the last block", 10 * m, func(ctx context.Context) error {
 			if err := p.chat(ctx, before); err != nil {
 				return err
@@ -62,7 +62,6 @@ func (p *proof) fullCard(ctx context.Context) error {
 		_, e := p.v.line.run(context.WithoutCancel(ctx), "systemctl status --no-pager -n 20 sierpi.service; rm -f /var/fill*; sync")
 		return errors.Join(err, e)
 	}
-	p.figure("a card at 100 %%: wall, chat reading and a login on the line, over a restart and a boot; writing again with the first room")
 	return nil
 }
 
@@ -140,7 +139,7 @@ func (p *proof) clock(ctx context.Context, accel []string) error {
 	var owner *http.Client
 	var wall *screen
 	var before string
-	if err := p.inTurn(ctx, []bounded{
+	return p.inTurn(ctx, "1970 and then now: pages, login, the owner's session, the wall, feed, chat with a poll, and figures answered in both; no restart", []bounded{
 		{first, 20 * m, func(ctx context.Context) error {
 			if _, _, err := p.v.line.expect(ctx, `proof login: ?$`); err != nil {
 				return err
@@ -200,11 +199,7 @@ func (p *proof) clock(ctx context.Context, accel []string) error {
 		{"clock: a new login on the serial line", 3 * m, func(ctx context.Context) error { return p.loginAgain(ctx) }},
 		{"clock: the journal has no error of ours", 2 * m, func(ctx context.Context) error { return p.journal(ctx) }},
 		{"clock: power off", 6 * m, func(ctx context.Context) error { return p.poweroff(ctx) }},
-	}); err != nil {
-		return err
-	}
-	p.figure("1970 and then now: pages, login, the owner's session, the wall, feed, chat with a poll, and figures answered in both; no restart")
-	return nil
+	})
 }
 
 // inAnyYear asks for everything that a visitor, the owner and Prometheus see. What was

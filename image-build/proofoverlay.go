@@ -15,15 +15,15 @@ import (
 // without an overlay.
 func (p *proof) overlay(ctx context.Context) error {
 	m := time.Minute
-	var kernel string
-	if err := p.inTurn(ctx, []bounded{
+	return p.inTurn(ctx, "overlay: on and off twice, the second time with that kernel; the state lasted, nothing else did", []bounded{
 		{"overlay: a dry run, which changes nothing", 2 * m, p.overlayDryRun},
 		{"overlay: on, rebooted", 20 * m, p.overlayOn},
 		{"overlay: the root is only read, what is written lies in memory", 3 * m, p.overlayActive},
 		{"overlay: our units active, none failed", 5 * m, p.units},
 		{"overlay: off, rebooted; the state is there, the rest is gone", 20 * m, p.overlayOff},
-		{"overlay: another kernel installed, on again, rebooted into it", 60 * m, func(ctx context.Context) (err error) {
-			if kernel, err = p.otherKernel(ctx); err != nil {
+		{"overlay: another kernel installed, on again, rebooted into it", 60 * m, func(ctx context.Context) error {
+			kernel, err := p.otherKernel(ctx)
+			if err != nil {
 				return err
 			}
 			if err := p.check(ctx, "for i in /boot/initrd.img-*; do lsinitramfs $i | grep -c scripts/init-bottom/sierpi-overlay; done | sort -u", "^1$"); err != nil {
@@ -32,15 +32,15 @@ func (p *proof) overlay(ctx context.Context) error {
 			if err := p.overlayOn(ctx); err != nil {
 				return err
 			}
-			return p.check(ctx, "uname -r", "^"+regexp.QuoteMeta(kernel)+"$")
+			if err := p.check(ctx, "uname -r", "^"+regexp.QuoteMeta(kernel)+"$"); err != nil {
+				return err
+			}
+			p.figure("overlay: on with the kernel %s", kernel)
+			return nil
 		}},
 		{"overlay: the root is only read with that kernel too", 3 * m, p.overlayActive},
 		{"overlay: off for good, rebooted", 20 * m, p.overlayOff},
-	}); err != nil {
-		return err
-	}
-	p.figure("overlay: on and off twice, the second time with the kernel %s; the state lasted, nothing else did", kernel)
-	return nil
+	})
 }
 
 // released is a kernel's release, alone.

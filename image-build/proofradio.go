@@ -32,7 +32,7 @@ func (p *proof) radio(ctx context.Context) error {
 	}
 	var daemon string
 	var errs []error
-	if err := p.inTurn(ctx, []bounded{
+	if err := p.inTurn(ctx, "", []bounded{
 		{"Wi-Fi: a radio appears, and its network is not there", 6 * m, func(ctx context.Context) (err error) {
 			if daemon, err = p.v.line.run(ctx, "systemctl show -P MainPID sierpi.service"); err != nil {
 				return err

@@ -37,7 +37,7 @@ func (p *proof) stick(ctx context.Context) error {
 	}
 	const kept, late = "before the backup", "after the backup"
 	var file string
-	if err := p.inTurn(ctx, []bounded{
+	if err := p.inTurn(ctx, "a backup by itself to a USB stick, pulled out and plugged in again, and restored from", []bounded{
 		{"stick: configured as docs/backup.md says, and not there", 6 * m, func(ctx context.Context) error {
 			for _, c := range []string{
 				`printf '%s\n' 'LABEL=BACKUP /mnt/backup auto nofail,x-systemd.automount,x-systemd.device-timeout=5s,x-systemd.idle-timeout=60s,uid=sierpi,gid=sierpi,umask=0077 0 2' >>/etc/fstab`,
@@ -101,7 +101,6 @@ func (p *proof) stick(ctx context.Context) error {
 		_, e := p.v.line.run(context.WithoutCancel(ctx), "journalctl -b -u sierpi -n 20 --no-pager; systemctl status --no-pager mnt-backup.automount mnt-backup.mount; true")
 		return errors.Join(err, e)
 	}
-	p.figure("a backup by itself to a USB stick, pulled out and plugged in again, and restored from")
 	return nil
 }
 

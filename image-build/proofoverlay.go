@@ -57,7 +57,7 @@ other=$(apt-cache search --names-only "^linux-image-[0-9][^-]*-$arch\$" | cut -d
 test "$other" || exit 75
 apt-get -q install -y $other || exit 1
 root=$(findmnt -no UUID /)
-sed -i "s/^GRUB_DEFAULT=.*/GRUB_DEFAULT=gnulinux-advanced-$root>gnulinux-${other#linux-image-}-advanced-$root/" /etc/default/grub
+sed -i "s/^GRUB_DEFAULT=.*/GRUB_DEFAULT='gnulinux-advanced-$root>gnulinux-${other#linux-image-}-advanced-$root'/" /etc/default/grub
 update-grub || exit 1
 echo release ${other#linux-image-}
 `

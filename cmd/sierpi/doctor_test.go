@@ -108,6 +108,28 @@ func TestDoctorFindsTrouble(t *testing.T) {
 	}
 }
 
+// A config that only root reads is no trouble, and what to do about it is one command.
+func TestDoctorAsAnybody(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "sierpi.toml")
+	if err := os.WriteFile(file, []byte("[zram]\nenabled = true\n"), 0); err != nil {
+		t.Fatal(err)
+	}
+	systemtest.AsStranger(t, func() {
+		where := places{config: file, root: "/"}
+		_, mistakes := config.Load(config.Files(where.root, where.config)...)
+		f := (&patient{where: where}).configFiles(mistakes.Err())
+		if f.State != advice || f.Remedy != "sudo sierpi doctor" || !strings.Contains(f.Detail, "run it with sudo") {
+			t.Errorf("%+v", f)
+		}
+		if _, err := where.load("serial"); err == nil || !strings.Contains(err.Error(), file+": may not be read by this user; run it with sudo") {
+			t.Error(err)
+		}
+	})
+	if _, mistakes := config.Load(config.File{Path: file, Required: true}); os.Geteuid() == 0 && mistakes != nil {
+		t.Error("root is not himself again:", mistakes)
+	}
+}
+
 // unpack reads a bundle; names are without its folder.
 func unpack(t *testing.T, path string) map[string]string {
 	t.Helper()

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/http"
 	"os"
 	"path"
@@ -58,7 +59,10 @@ func examine(ctx context.Context, where places) findings {
 }
 
 func (p *patient) configFiles(mistakes error) finding {
-	if mistakes != nil {
+	switch {
+	case errors.Is(mistakes, fs.ErrPermission):
+		return finding{"config", advice, mistakes.Error(), "sudo sierpi doctor"}
+	case mistakes != nil:
 		return finding{"config", trouble, mistakes.Error(), "mend it (`sierpi config check` looks again); until then the last good one is used"}
 	}
 	var read []string

@@ -14,7 +14,11 @@ type Error struct {
 	Key          string // the key in full, "feed.source[2].url"
 	Problem      string // what was found
 	Allowed      string // what is allowed, or what to do
+	cause        error  // fs.ErrPermission where this user may not read the file
 }
+
+// Unwrap lets errors.Is tell a file that may not be read from one with mistakes.
+func (e *Error) Unwrap() error { return e.cause }
 
 // Error is one line: FILE:LINE:COLUMN: KEY: what was found; what is allowed.
 func (e *Error) Error() string {

@@ -53,7 +53,12 @@ func Load(files ...File) (Config, Errors) {
 	for _, f := range files {
 		doc, err := readFile(f)
 		if err != nil {
-			l.errs = append(l.errs, &Error{File: f.Path, Problem: err.Error()})
+			mistake := &Error{File: f.Path, Problem: err.Error()}
+			if errors.Is(err, fs.ErrPermission) {
+				// It may hold passwords, so that only root and the daemon read it.
+				mistake.Problem, mistake.Allowed, mistake.cause = "may not be read by this user", "run it with sudo", fs.ErrPermission
+			}
+			l.errs = append(l.errs, mistake)
 			continue
 		}
 		l.decode(f.Path, doc)
@@ -105,8 +110,6 @@ func readFile(f File) ([]byte, error) {
 		return nil, nil
 	} else if errors.Is(err, fs.ErrNotExist) {
 		return nil, errors.New("no such file; name an existing one with --config, or leave the option away")
-	} else if errors.Is(err, fs.ErrPermission) {
-		return nil, errors.New("may not be read by this user; allow it, or run as a user who may")
 	} else if err != nil {
 		return nil, fmt.Errorf("cannot be opened: %w", errors.Unwrap(err))
 	}

@@ -10,8 +10,9 @@ import (
 )
 
 // groups that the first user joins, where they exist: what a console user of
-// Debian and of Raspberry Pi OS is in.
-var groups = []string{"adm", "sudo", "dialout", "audio", "video", "plugdev", "users", "input", "render", "netdev", "gpio", "i2c", "spi"}
+// Debian and of Raspberry Pi OS is in, and the group that reads sierpi's config, so that
+// `sierpi power` and its like need no sudo.
+var groups = []string{"adm", "sudo", "dialout", "audio", "video", "plugdev", "users", "input", "render", "netdev", "gpio", "i2c", "spi", "sierpi"}
 
 // passwdEntry is one line of /etc/passwd.
 type passwdEntry struct {

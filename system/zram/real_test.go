@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/sierpi/sierpi/daemon/config"
 	"github.com/sierpi/sierpi/system"
 	"github.com/sierpi/sierpi/system/systemtest"
@@ -105,8 +107,14 @@ func TestRealApplyTwiceThenOff(t *testing.T) {
 	if _, err := os.Stat(m.stateFile()); err == nil {
 		t.Error("planning left a trace")
 	}
-	if p := apply(t, m, cfg); p.String() != dry.String() {
+	mask := unix.Umask(0o077) // as the unit has it
+	p := apply(t, m, cfg)
+	unix.Umask(mask)
+	if p.String() != dry.String() {
 		t.Errorf("applied\n%sbut planned\n%s", p, dry)
+	}
+	if st, err := os.Stat(m.stateFile()); err != nil || st.Mode() != 0o644 {
+		t.Errorf("not everybody can see which devices are ours: %v, %v", st.Mode(), err)
 	}
 	got := ours(t, m)
 	if len(got) != 1 || got[0].Size != 16<<20 || got[0].Swap.Priority != 100 || got[0].Swap.Size != 16<<20-uint64(os.Getpagesize()) {

@@ -76,7 +76,8 @@ func (m Manager) save(s state) error {
 	f, err := system.Open(tmp, unix.O_CREAT|unix.O_TRUNC|unix.O_WRONLY, 0o644)
 	if err == nil {
 		_, err = f.Write(append(b, '\n'))
-		err = errors.Join(err, f.Close())
+		// Whatever the unit's umask: nothing in it is secret, and status is for everybody.
+		err = errors.Join(err, f.Chmod(0o644), f.Close())
 	}
 	if err == nil {
 		err = unix.Rename(tmp, m.stateFile())

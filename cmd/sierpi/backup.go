@@ -351,6 +351,9 @@ what was restored; when that start fails, this is the way back.`,
 			if err != nil {
 				return err
 			}
+			if err := backup.CanUndo(state); err != nil {
+				return err // with the daemon still running
+			}
 			if err := withoutDaemon(cmd.Context(), cmd.ErrOrStderr(), state, func() error { return backup.Undo(state) }); err != nil {
 				return err
 			}

@@ -164,14 +164,9 @@ func Kept(state string) bool {
 	return err == nil
 }
 
-// Undo brings back the state that the last restore replaced, and puts aside the one that
-// it brings.
-func Undo(state string) (err error) {
-	hold, err := store.Alone(state)
-	if err != nil {
-		return busy(err)
-	}
-	defer func() { err = errors.Join(err, hold.Release()) }()
+// CanUndo is nil while the state that a restore replaced is kept, and otherwise says why there
+// is nothing to bring back.
+func CanUndo(state string) error {
 	aside := filepath.Join(state, asideDir)
 	entries, err := os.ReadDir(aside)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -185,6 +180,20 @@ func Undo(state string) (err error) {
 			return fmt.Errorf("what was in PostgreSQL before is a backup now; restore it: sierpi backup restore %s", filepath.Join(aside, undoAside))
 		}
 	}
+	return nil
+}
+
+// Undo brings back the state that the last restore replaced, and puts aside the one that
+// it brings.
+func Undo(state string) (err error) {
+	hold, err := store.Alone(state)
+	if err != nil {
+		return busy(err)
+	}
+	defer func() { err = errors.Join(err, hold.Release()) }()
+	if err := CanUndo(state); err != nil {
+		return err
+	}
 	if err := clean(state); err != nil {
 		return err
 	}
@@ -192,7 +201,7 @@ func Undo(state string) (err error) {
 	if err := os.MkdirAll(filepath.Dir(fresh), 0o750); err != nil {
 		return fmt.Errorf("bringing the old state back: %w", err)
 	}
-	if err := os.Rename(aside, fresh); err != nil {
+	if err := os.Rename(filepath.Join(state, asideDir), fresh); err != nil {
 		return fmt.Errorf("bringing the old state back: %w", err)
 	}
 	return commit(state)

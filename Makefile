@@ -44,7 +44,7 @@ contact-sheet: ## every scene, by night and by day, at 16:9, 5:3 and upright, in
 	SIERPI_SHEET=$(CURDIR)/docs/pictures go test -count=1 -tags long ./display -run TestContactSheet
 
 soak: ## twenty minutes of the wall in Chromium, a line a minute
-	SIERPI_SOAK=20m go test -count=1 -tags long -timeout 30m -v ./cmd/sierpi -run TestSoak
+	SIERPI_SOAK=20m go test -count=1 -tags long -timeout 30m -v ./cmd/sierpi -run 'TestSoak$$'
 
 soak-all: ## an hour of everything at once: Chromium, 200 chatters, phones, feeds, scrapes; nothing may grow
 	SIERPI_SOAK=60m go test -count=1 -tags long -timeout 90m -v ./cmd/sierpi -run TestSoakAll

@@ -32,6 +32,15 @@ func main() {
 }
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	root := newRoot()
+	root.SetArgs(args)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	return root.ExecuteContext(ctx)
+}
+
+// newRoot builds the tree of commands.
+func newRoot() *cobra.Command {
 	root := &cobra.Command{
 		Use:           "sierpi-image",
 		Short:         "Build sierpi's packages and images, and prove that they boot",
@@ -39,11 +48,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.SetArgs(args)
-	root.SetOut(stdout)
-	root.SetErr(stderr)
 	root.AddCommand(buildCommand(), packagesCommand(), inspectCommand(), vmCommand(), acceptanceCommand(), cutsCommand())
-	return root.ExecuteContext(ctx)
+	return root
 }
 
 // common are the flags of everything that builds.

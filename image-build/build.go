@@ -60,11 +60,8 @@ func Build(ctx context.Context, o Options) (Result, error) {
 	if err := o.Recipe.Check(); err != nil {
 		return res, err
 	}
-	if err := o.check(); err != nil {
-		return res, err
-	}
 	host := hostArch()
-	if err := needForeign(o.Recipe.Arch, host); err != nil {
+	if err := o.check(host); err != nil {
 		return res, err
 	}
 	work, err := os.MkdirTemp(o.Work, "sierpi-image-")
@@ -197,7 +194,8 @@ func Build(ctx context.Context, o Options) (Result, error) {
 	return res, summarize(o.Progress, res, sizes)
 }
 
-func (o Options) check() error {
+// check is that all that a build needs is here; what is missing is named at once.
+func (o Options) check(host string) error {
 	tools := [][]tool{packageTools, rootTools, layoutTools, piTools}
 	if o.Recipe.Board == "pc" {
 		tools[3] = pcTools
@@ -205,7 +203,14 @@ func (o Options) check() error {
 	if o.Compress {
 		tools = append(tools, describeTools)
 	}
-	return errors.Join(need(tools...), needRoot())
+	foreign := isForeign(o.Recipe.Arch, host)
+	if foreign {
+		tools = append(tools, foreignTools, emulator(o.Recipe.Arch))
+	}
+	if err := errors.Join(need(tools...), needRoot()); err != nil || !foreign {
+		return err
+	}
+	return needForeign(o.Recipe.Arch)
 }
 
 func (o Options) mirrors() (Mirrors, error) {

@@ -8,7 +8,8 @@ import (
 	"strings"
 )
 
-// tool is a program and the Debian package that brings it.
+// tool is a program, by any of its names ("qemu-arm|qemu-arm-static"), and the Debian package
+// that brings it.
 type tool struct{ program, pkg string }
 
 var (
@@ -25,8 +26,9 @@ var (
 func need(tools ...[]tool) error {
 	var missing, pkgs []string
 	for _, t := range slices.Concat(tools...) {
-		if lookPath(t.program) == "" {
-			missing = append(missing, t.program)
+		names := strings.Split(t.program, "|")
+		if !slices.ContainsFunc(names, func(name string) bool { return lookPath(name) != "" }) {
+			missing = append(missing, names[0])
 			pkgs = append(pkgs, t.pkg)
 		}
 	}
@@ -60,19 +62,31 @@ func needRoot() error {
 	return nil
 }
 
-// needForeign checks that programs of arch run here: registered with binfmt_misc.
-func needForeign(arch, host string) error {
-	if arch == host || arch == "armhf" && host == "arm64" {
+// isForeign is whether programs of arch run on host only by an emulator.
+func isForeign(arch, host string) bool {
+	return arch != host && !(arch == "armhf" && host == "arm64")
+}
+
+// emulator is what runs programs of a foreign arch. Where they run already, as in a container
+// whose host brings it, it is not asked for.
+func emulator(arch string) []tool {
+	if test := lookPath("arch-test"); test != "" && exec.Command(test, arch).Run() == nil {
 		return nil
 	}
-	if err := need(foreignTools); err != nil {
-		return err
+	name := map[string]string{"arm64": "qemu-aarch64", "amd64": "qemu-x86_64"}[arch]
+	if name == "" {
+		name = "qemu-arm"
 	}
+	return []tool{{name + "|" + name + "-static", "qemu-user-static"}}
+}
+
+// needForeign checks that programs of arch run here: registered with binfmt_misc.
+func needForeign(arch string) error {
 	if _, err := os.Stat("/proc/sys/fs/binfmt_misc/register"); err != nil {
 		return fmt.Errorf("programs of %s cannot run here: binfmt_misc is not mounted; run: mount -t binfmt_misc binfmt_misc /proc/sys/fs/binfmt_misc && update-binfmts --import && update-binfmts --enable", arch)
 	}
 	if err := exec.Command(lookPath("arch-test"), arch).Run(); err != nil {
-		return fmt.Errorf("programs of %s cannot run here; run: apt-get install qemu-user-static && update-binfmts --import && update-binfmts --enable", arch)
+		return fmt.Errorf("programs of %s cannot run here; run: update-binfmts --import && update-binfmts --enable", arch)
 	}
 	return nil
 }

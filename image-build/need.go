@@ -82,11 +82,12 @@ func emulator(arch string) []tool {
 
 // needForeign checks that programs of arch run here: registered with binfmt_misc.
 func needForeign(arch string) error {
+	if exec.Command(lookPath("arch-test"), arch).Run() == nil {
+		return nil
+	}
+	mount := ""
 	if _, err := os.Stat("/proc/sys/fs/binfmt_misc/register"); err != nil {
-		return fmt.Errorf("programs of %s cannot run here: binfmt_misc is not mounted; run: mount -t binfmt_misc binfmt_misc /proc/sys/fs/binfmt_misc && update-binfmts --import && update-binfmts --enable", arch)
+		mount = "mount -t binfmt_misc binfmt_misc /proc/sys/fs/binfmt_misc && "
 	}
-	if err := exec.Command(lookPath("arch-test"), arch).Run(); err != nil {
-		return fmt.Errorf("programs of %s cannot run here; run: update-binfmts --import && update-binfmts --enable", arch)
-	}
-	return nil
+	return fmt.Errorf("programs of %s cannot run here; run: %supdate-binfmts --import && update-binfmts --enable", arch, mount)
 }

@@ -14,7 +14,7 @@ type tool struct{ program, pkg string }
 
 var (
 	packageTools  = []tool{{"dpkg-deb", "dpkg"}, {"gzip", "gzip"}, {"xz", "xz-utils"}}
-	rootTools     = []tool{{"mmdebstrap", "mmdebstrap"}, {"apt-get", "apt"}, {"depmod", "kmod"}, {"zstd", "zstd"}}
+	rootTools     = []tool{{"mmdebstrap", "mmdebstrap"}, {"apt-get", "apt"}, {"depmod", "kmod"}, {"systemctl", "systemd"}, {"zstd", "zstd"}}
 	layoutTools   = []tool{{"mke2fs", "e2fsprogs"}, {"debugfs", "e2fsprogs"}, {"e2fsck", "e2fsprogs"}, {"mkfs.vfat", "dosfstools"}, {"mcopy", "mtools"}, {"sfdisk", "fdisk"}, {"xz", "xz-utils"}}
 	describeTools = []tool{{"xz", "xz-utils"}, {"bmaptool", "bmap-tools"}}
 	piTools       = []tool{{"dtc", "device-tree-compiler"}}

@@ -3,6 +3,7 @@ package system
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -54,7 +55,10 @@ func ReadRootDisk(root Root) (RootDisk, uint64, error) {
 		return strconv.ParseUint(s, 10, 64)
 	}
 	d := RootDisk{Partition: filepath.Base(dir), Disk: filepath.Base(filepath.Dir(dir))}
-	if d.Number, err = root.ReadString(dir + "/partition"); err != nil {
+	d.Number, err = root.ReadString(dir + "/partition")
+	if errors.Is(err, fs.ErrNotExist) {
+		return RootDisk{}, 0, fmt.Errorf("the root is on all of /dev/%s, which has no partitions", d.Partition)
+	} else if err != nil {
 		return RootDisk{}, 0, err
 	}
 	total, err := read(filepath.Dir(dir) + "/size")

@@ -3,6 +3,7 @@ package system
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -43,6 +44,13 @@ func TestReadRootDisk(t *testing.T) {
 	want.Last, want.End, want.Free = 3, 8388000<<9, 608<<9
 	if got, _, err := ReadRootDisk(root); err != nil || got != want {
 		t.Errorf("%+v, %v; expected %+v", got, err, want)
+	}
+	// A disk without partitions, as virtual machines have it.
+	if err := os.Remove(root.Path(disk + "/mmcblk0p2/partition")); err != nil {
+		t.Fatal(err)
+	}
+	if got, _, err := ReadRootDisk(root); err == nil || !strings.Contains(err.Error(), "/dev/mmcblk0p2, which has no partitions") {
+		t.Errorf("%+v, %v", got, err)
 	}
 	// Under an overlay there is no such device.
 	write("/proc/self/mountinfo", "25 1 0:31 / / rw - overlay sierpi-overlay rw\n")

@@ -31,7 +31,7 @@ runs this on them. A picture needs some 10 MB of memory.
 
 A plain file is a framebuffer too, if --geometry says of what size.`,
 		Example: `  sierpi framebuffer                                          on /dev/fb0
-  sierpi framebuffer --device ./screen --geometry 1920x1080x32 --daemon http://127.0.0.1:8080/`,
+  sierpi framebuffer --device ./screen --geometry 1920x1080x32                  into a file`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			root := where.machine()

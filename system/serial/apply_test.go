@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -208,6 +209,30 @@ func TestApplyTwiceThenOff(t *testing.T) {
 		}
 		if _, err := os.Stat(m.stateFile()); err == nil {
 			t.Errorf("%s: the notes stay", name)
+		}
+	}
+}
+
+// A login that the system has by itself, because its own settings make the kernel write to the
+// line, is there again after off; one that is there for what sierpi wrote goes.
+func TestOffLeavesTheSystemsLogin(t *testing.T) {
+	const unit = "serial-getty@ttyS0.service"
+	for name, files := range map[string]map[string]string{
+		"restart": {"proc/cmdline": "root=/dev/vda rw console=ttyS0,115200\n"},
+		"stop":    machines["a PC with GRUB 2"],
+	} {
+		files = maps.Clone(files)
+		maps.Copy(files, map[string]string{
+			"sys/class/tty/ttyS0/type": "4\n", "sys/class/tty/ttyS0/dev": "4:64\n", "run/systemd/system/x": "",
+			"run/systemd/generator/getty.target.wants/" + unit: "",
+		})
+		m := Manager{Root: tree(t, files), StateDir: filepath.Join(t.TempDir(), "state"), Systemd: &recorder{}}
+		if p, err := m.Apply(t.Context(), config.Default().Serial); err != nil || p.Reboot != (name == "stop") {
+			t.Fatalf("%s: %v\n%s", name, err, p)
+		}
+		p, err := m.PlanOff()
+		if want := []UnitStep{{"disable", unit}, {name, unit}}; err != nil || !slices.Equal(p.Units, want) {
+			t.Errorf("%s: %v, %v\n%s", name, p.Units, err, p)
 		}
 	}
 }

@@ -453,9 +453,19 @@ func (m Manager) PlanOff() (Plan, error) {
 	}
 	for _, u := range st.Enabled {
 		device := strings.TrimSuffix(strings.TrimPrefix(u, "serial-getty@"), ".service")
-		if m.inUse(device) {
+		// systemd has a login there by itself when the kernel writes there and it was not sierpi
+		// who told it to.
+		_, err := m.Root.Lstat("/run/systemd/generator/getty.target.wants/" + u)
+		stays := err == nil && !p.Reboot
+		switch {
+		case m.inUse(device) && stays:
+			p.Notes = append(p.Notes, "somebody is logged in on "+device+": the session is left alone; the next login is as the system has it")
+		case m.inUse(device):
 			p.Notes = append(p.Notes, "somebody is logged in on "+device+": the session is left alone and its getty ends with the next boot")
-		} else {
+		case stays:
+			p.Units = append(p.Units, UnitStep{"restart", u})
+			p.Notes = append(p.Notes, "the kernel writes to "+device+" by the system's own settings, and the login there stays, as the system has it")
+		default:
 			p.Units = append(p.Units, UnitStep{"stop", u})
 		}
 	}

@@ -332,6 +332,9 @@ func underVoltage(ctx context.Context, w *power.Watcher) finding {
 
 func (p *patient) zram(context.Context) []finding {
 	s, err := zram.At(p.root).Status()
+	if errors.Is(err, fs.ErrPermission) { // the notes of a start before an upgrade
+		return []finding{{"zram", advice, err.Error(), "sudo sierpi doctor"}}
+	}
 	if err != nil {
 		return []finding{{"zram", trouble, err.Error(), "sudo sierpi zram apply"}}
 	}

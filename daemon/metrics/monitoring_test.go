@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/sierpi/sierpi/system/systemtest"
@@ -25,6 +26,33 @@ func TestAlertRules(t *testing.T) {
 		if out, err := cmd.CombinedOutput(); err != nil {
 			t.Errorf("promtool %v: %v\n%s", args, err, out)
 		}
+	}
+}
+
+// promtool accepts the config that the README there shows.
+func TestMonitoringReadme(t *testing.T) {
+	promtool := systemtest.Tool(t, "promtool", "prometheus")
+	text, err := os.ReadFile(filepath.Join(monitoring, "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	shown := regexp.MustCompile("(?s)```yaml\n(.*?)```").FindSubmatch(text)
+	if shown == nil {
+		t.Fatal("no config is shown")
+	}
+	dir := t.TempDir()
+	rules, err := os.ReadFile(filepath.Join(monitoring, "sierpi.rules.yml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, data := range map[string][]byte{"prometheus.yml": shown[1], "sierpi.rules.yml": rules} {
+		if err := os.WriteFile(filepath.Join(dir, name), data, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	out, err := exec.Command(promtool, "check", "config", filepath.Join(dir, "prometheus.yml")).CombinedOutput()
+	if err != nil || !strings.Contains(string(out), "SUCCESS: 8 rules found") {
+		t.Errorf("promtool check config: %v\n%s", err, out)
 	}
 }
 

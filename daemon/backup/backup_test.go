@@ -306,8 +306,11 @@ func TestUndo(t *testing.T) {
 	if err := Settled(to); err != nil {
 		t.Fatal(err)
 	}
-	if err := Undo(to); err == nil || Kept(to) {
-		t.Error("the old state is still there after the daemon was ready")
+	if err := Undo(to); err == nil || CanUndo(to) == nil {
+		t.Error("the old state is brought back after the daemon was ready")
+	}
+	if _, err := os.Lstat(filepath.Join(to, asideDir)); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the old state is still there after the daemon was ready: %v", err)
 	}
 }
 

@@ -158,12 +158,6 @@ func Settled(state string) error {
 	return errors.Join(os.RemoveAll(filepath.Join(state, asideDir)), store.ForgetBefore(state))
 }
 
-// Kept reports whether the state before the last restore is still there.
-func Kept(state string) bool {
-	_, err := os.Lstat(filepath.Join(state, asideDir))
-	return err == nil
-}
-
 // CanUndo is nil while the state that a restore replaced is kept, and otherwise says why there
 // is nothing to bring back.
 func CanUndo(state string) error {

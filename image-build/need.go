@@ -67,10 +67,16 @@ func isForeign(arch, host string) bool {
 	return arch != host && !(arch == "armhf" && host == "arm64")
 }
 
+// runsHere is whether programs of arch were seen to run here.
+func runsHere(arch string) bool {
+	test := lookPath("arch-test")
+	return test != "" && exec.Command(test, arch).Run() == nil
+}
+
 // emulator is what runs programs of a foreign arch. Where they run already, as in a container
 // whose host brings it, it is not asked for.
 func emulator(arch string) []tool {
-	if test := lookPath("arch-test"); test != "" && exec.Command(test, arch).Run() == nil {
+	if runsHere(arch) {
 		return nil
 	}
 	name := map[string]string{"arm64": "qemu-aarch64", "amd64": "qemu-x86_64"}[arch]
@@ -82,7 +88,7 @@ func emulator(arch string) []tool {
 
 // needForeign checks that programs of arch run here: registered with binfmt_misc.
 func needForeign(arch string) error {
-	if exec.Command(lookPath("arch-test"), arch).Run() == nil {
+	if runsHere(arch) {
 		return nil
 	}
 	mount := ""

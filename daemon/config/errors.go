@@ -14,7 +14,7 @@ type Error struct {
 	Key          string // the key in full, "feed.source[2].url"
 	Problem      string // what was found
 	Allowed      string // what is allowed, or what to do
-	cause        error  // fs.ErrPermission where this user may not read the file
+	cause        error  // why the file cannot be read; nil where it can
 }
 
 // Unwrap lets errors.Is tell a file that may not be read from one with mistakes.

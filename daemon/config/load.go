@@ -53,10 +53,10 @@ func Load(files ...File) (Config, Errors) {
 	for _, f := range files {
 		doc, err := readFile(f)
 		if err != nil {
-			mistake := &Error{File: f.Path, Problem: err.Error()}
+			mistake := &Error{File: f.Path, Problem: err.Error(), cause: err}
 			if errors.Is(err, fs.ErrPermission) {
 				// It may hold passwords, so that only root and the daemon read it.
-				mistake.Problem, mistake.Allowed, mistake.cause = "may not be read by this user", "run it with sudo", fs.ErrPermission
+				mistake.Problem, mistake.Allowed = "may not be read by this user", "run it with sudo"
 			}
 			l.errs = append(l.errs, mistake)
 			continue

@@ -10,7 +10,6 @@ import (
 	"testing"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 )
 
 // Commands holds that each command line of root's program that is shown to anybody is one
@@ -59,7 +58,6 @@ func Commands(t testing.TB, root *cobra.Command, dir string) {
 		cmd, rest, err := root.Find(args)
 		if err == nil {
 			cmd.InitDefaultHelpFlag()
-			cmd.InitDefaultVersionFlag()
 			err = cmd.ParseFlags(rest)
 		}
 		if err == nil && strings.ContainsAny(line[len(root.Name()):], "-<>|\"'./") {
@@ -68,9 +66,6 @@ func Commands(t testing.TB, root *cobra.Command, dir string) {
 		}
 		if err != nil {
 			t.Errorf("%s: %s\n%v", where, line, err)
-		}
-		if cmd != nil {
-			cmd.Flags().VisitAll(func(f *pflag.Flag) { f.Changed = false })
 		}
 	}
 	if len(shown) < 10 {

@@ -113,8 +113,10 @@ func TestRealApplyTwiceThenOff(t *testing.T) {
 	if p.String() != dry.String() {
 		t.Errorf("applied\n%sbut planned\n%s", p, dry)
 	}
-	if st, err := os.Stat(m.stateFile()); err != nil || st.Mode() != 0o644 {
-		t.Errorf("not everybody can see which devices are ours: %v, %v", st.Mode(), err)
+	if st, err := os.Stat(m.stateFile()); err != nil {
+		t.Error(err)
+	} else if st.Mode() != 0o644 {
+		t.Errorf("not everybody can see which devices are ours: %v", st.Mode())
 	}
 	got := ours(t, m)
 	if len(got) != 1 || got[0].Size != 16<<20 || got[0].Swap.Priority != 100 || got[0].Swap.Size != 16<<20-uint64(os.Getpagesize()) {

@@ -11,6 +11,10 @@ import (
 	"path/filepath"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
 )
 
 // file is the name of the database in the state folder.
@@ -46,7 +50,7 @@ func openFile(ctx context.Context, path, vfs string) (*DB, error) {
 	}
 	db.write.SetMaxOpenConns(1)
 	db.write.SetConnMaxIdleTime(time.Minute)
-	if err := db.write.PingContext(ctx); err != nil {
+	if err := connect(ctx, db.write); err != nil {
 		db.write.Close()
 		return nil, db.explain(ctx, err)
 	}
@@ -60,10 +64,31 @@ func openFile(ctx context.Context, path, vfs string) (*DB, error) {
 	return db, nil
 }
 
+// patience is how long whoever finds the database held waits for it.
+const patience = 10 * time.Second
+
+// connect makes the first connection. Two processes may meet at a new file, and both
+// want to give it its log: SQLite refuses the second at once, without patience, since
+// neither could go on if both waited. It finds the work done when it tries again.
+func connect(ctx context.Context, db *sql.DB) error {
+	for start := time.Now(); ; {
+		err := db.PingContext(ctx)
+		var lite *sqlite.Error
+		if !errors.As(err, &lite) || lite.Code()&0xff != sqlite3.SQLITE_BUSY || time.Since(start) > patience {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+}
+
 // dsn is the address of a connection with a page cache of cacheKiB.
 func dsn(path, vfs, mode string, cacheKiB int, more url.Values) string {
 	q := url.Values{"vfs": {vfs}, "mode": {mode}, "_pragma": {
-		"busy_timeout(10000)", // first: the next ones may have to wait
+		fmt.Sprintf("busy_timeout(%d)", patience.Milliseconds()), // first: the next ones may have to wait
 		"journal_mode(WAL)",
 		"synchronous(FULL)", // NORMAL would lose acknowledged commits when the plug is pulled
 		fmt.Sprintf("cache_size(-%d)", cacheKiB),
@@ -97,11 +122,12 @@ func prepare(dir, path string) error {
 	}
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o640)
 	if errors.Is(err, fs.ErrExist) {
-		f, err = os.OpenFile(path, os.O_RDWR, 0)
-		if err != nil {
-			return unusable(err)
+		// Asked, not tried: to close the file, whoever opened it, would end the locks that
+		// SQLite has on it in this process (fcntl(2)).
+		if err := unix.Faccessat(unix.AT_FDCWD, path, unix.R_OK|unix.W_OK, unix.AT_EACCESS); err != nil {
+			return unusable(&fs.PathError{Op: "open", Path: path, Err: err})
 		}
-		return f.Close()
+		return nil
 	}
 	if err != nil {
 		return unusable(err)

@@ -10,6 +10,8 @@ import (
 	"syscall"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/sierpi/sierpi/daemon/store"
 	"github.com/sierpi/sierpi/system/systemtest"
 )
@@ -307,7 +309,28 @@ func TestUnwritable(t *testing.T) {
 	}
 }
 
-// TestTwoProcesses opens one new database from several sides at once.
+// TestOpenKeepsLocks opens a database a second time and asks the kernel whether the
+// first opener's lock is still there: without it another process, as the last one
+// to close, would take away the log that this one writes to.
+func TestOpenKeepsLocks(t *testing.T) {
+	dir := t.TempDir()
+	open(t, dir)
+	open(t, dir)
+	f, err := os.OpenFile(filepath.Join(dir, "sierpi.db"), os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { f.Close() })                                       // not before: it ends the locks
+	lock := unix.Flock_t{Type: unix.F_WRLCK, Start: 0x40000002, Len: 510} // sqlite.org/fileformat2.html#the_lock_byte_page
+	if err := unix.FcntlFlock(f.Fd(), unix.F_OFD_GETLK, &lock); err != nil {
+		t.Fatal(err)
+	}
+	if lock.Type != unix.F_RDLCK {
+		t.Errorf("got a lock of type %d, want the shared one (%d)", lock.Type, unix.F_RDLCK)
+	}
+}
+
+// TestOpenTogether opens one new database from several sides at once.
 func TestOpenTogether(t *testing.T) {
 	dir := t.TempDir()
 	done := make(chan error)

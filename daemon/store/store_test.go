@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"os"
 	"os/exec"
@@ -9,6 +10,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -328,6 +330,28 @@ func TestOpenKeepsLocks(t *testing.T) {
 	if lock.Type != unix.F_RDLCK {
 		t.Errorf("got a lock of type %d, want the shared one (%d)", lock.Type, unix.F_RDLCK)
 	}
+}
+
+// TestOpenWaits opens a file that has no log yet while somebody writes to it, which is
+// what two who meet at a new file are to each other.
+func TestOpenWaits(t *testing.T) {
+	dir := t.TempDir()
+	other, err := sql.Open("sqlite", filepath.Join(dir, "sierpi.db")+"?_pragma=busy_timeout(10000)")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	c, err := other.Conn(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, do := range []string{"CREATE TABLE somebody (x)", "BEGIN IMMEDIATE"} {
+		if _, err := c.ExecContext(t.Context(), do); err != nil {
+			t.Fatal(err)
+		}
+	}
+	time.AfterFunc(200*time.Millisecond, func() { _, _ = c.ExecContext(context.WithoutCancel(t.Context()), "COMMIT") })
+	open(t, dir)
 }
 
 // TestOpenTogether opens one new database from several sides at once.
